@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What BPF policies may call to identify the entities they are asked about.
+ */
+
+#include <linux/bpf.h>
+#include <linux/bpf_verifier.h>
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
+#include <linux/cgroup.h>
+#include <linux/init.h>
+
+#include "../sched.h"
+#include "internal.h"
+
+/*
+ * The cgroup of a group entity, the one whose tasks queue on my_q, in the
+ * hierarchy of the cpu controller. NULL for an autogroup, which has none.
+ */
+static struct cgroup *group_cgroup(struct sched_entity *se)
+{
+#ifdef CONFIG_FAIR_GROUP_SCHED
+	return se->my_q->tg->css.cgroup;
+#else
+	return NULL;
+#endif
+}
+
+__bpf_kfunc_start_defs();
+
+/**
+ * bpf_sched_entity_to_tgidpid() - which task is this entity?
+ * @se: an entity: an argument of a hook, its parent, or &task->se
+ *
+ * Return: tgid << 32 | pid, as in the initial pid namespace, of a task;
+ * (u64)-1 for the entity of a group.
+ */
+__bpf_kfunc u64 bpf_sched_entity_to_tgidpid(struct sched_entity *se)
+{
+	struct task_struct *p;
+
+	if (!entity_is_task(se))
+		return (u64)-1;
+
+	p = container_of(se, struct task_struct, se);
+	return (u64)p->tgid << 32 | p->pid;
+}
+
+/**
+ * bpf_sched_entity_to_cgrpid() - which cgroup is this group entity?
+ * @se: an entity: an argument of a hook, its parent, or &task->se
+ *
+ * Return: the id, as bpf_get_current_cgroup_id() gives it, of the cgroup that
+ * the entity stands for; (u64)-1 for the entity of a task or of an autogroup.
+ */
+__bpf_kfunc u64 bpf_sched_entity_to_cgrpid(struct sched_entity *se)
+{
+	struct cgroup *cgrp;
+
+	if (entity_is_task(se))
+		return (u64)-1;
+
+	cgrp = group_cgroup(se);
+	return cgrp ? cgroup_id(cgrp) : (u64)-1;
+}
+
+/**
+ * bpf_sched_entity_belongs_to_cgrp() - is this entity inside a cgroup?
+ * @se: an entity: an argument of a hook, its parent, or &task->se
+ * @cgrpid: id of a cgroup, as bpf_get_current_cgroup_id() gives it
+ *
+ * A task's cgroup is its cgroup in the default (v2) hierarchy, so the cpu
+ * controller need not be enabled. The root cgroup contains every task.
+ *
+ * Return: 1 if the entity's cgroup is @cgrpid or below it, else 0.
+ */
+__bpf_kfunc long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 cgrpid)
+{
+	struct cgroup *cgrp;
+	int level;
+
+	/* Struct_ops programs run inside an RCU read-side section. */
+	if (entity_is_task(se))
+		cgrp = task_dfl_cgroup(container_of(se, struct task_struct, se));
+	else
+		cgrp = group_cgroup(se);
+
+	if (!cgrp)
+		return 0;
+
+	for (level = cgrp->level; level >= 0; level--) {
+		if (cgroup_id(cgrp->ancestors[level]) == cgrpid)
+			return 1;
+	}
+
+	return 0;
+}
+
+__bpf_kfunc_end_defs();
+
+BTF_KFUNCS_START(bpf_sched_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_sched_entity_to_tgidpid, KF_RCU)
+BTF_ID_FLAGS(func, bpf_sched_entity_to_cgrpid, KF_RCU)
+BTF_ID_FLAGS(func, bpf_sched_entity_belongs_to_cgrp, KF_RCU)
+BTF_KFUNCS_END(bpf_sched_kfunc_ids)
+
+/* Filters see the kfuncs of every struct_ops type: judge only our own. */
+static int kfunc_filter(const struct bpf_prog *prog, u32 kfunc_id)
+{
+	if (!btf_id_set8_contains(&bpf_sched_kfunc_ids, kfunc_id))
+		return 0;
+
+	return prog->aux->st_ops == &bpf_sched_struct_ops ? 0 : -EACCES;
+}
+
+static const struct btf_kfunc_id_set kfunc_set = {
+	.owner	= THIS_MODULE,
+	.set	= &bpf_sched_kfunc_ids,
+	.filter	= kfunc_filter,
+};
+
+int __init bpf_sched_kfuncs_init(void)
+{
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &kfunc_set);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The cgroups of the demo.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{ensure, Context, Result};
+
+const ROOT: &str = "/sys/fs/cgroup";
+const NAME: &str = "sched_bpf_demo";
+
+/// Moves this process into a cgroup.
+pub fn enter(cgroup: &Path) -> Result<()> {
+    let procs = cgroup.join("cgroup.procs");
+
+    fs::write(&procs, "0").with_context(|| format!("{}: cannot be entered", procs.display()))
+}
+
+/// The cgroups of the demo; removed when dropped.
+pub struct Cgroups {
+    demo: PathBuf,
+    /// Of the service
+    pub service: PathBuf,
+    /// Of the hogs
+    pub hogs: PathBuf,
+    /// The cpu controller was switched on in the root for the demo.
+    enabled_in_root: bool,
+}
+
+impl Cgroups {
+    /// Makes them. The service gets a cpu.weight where there is a cpu controller.
+    pub fn create(weight: u32) -> Result<Self> {
+        let root = Path::new(ROOT);
+
+        ensure!(
+            root.join("cgroup.controllers").exists(),
+            "{ROOT}: no cgroup2 file system there, which the demo needs"
+        );
+        let demo = root.join(NAME);
+        let mut cgroups = Self {
+            service: demo.join("service"),
+            hogs: demo.join("hogs"),
+            demo,
+            enabled_in_root: false,
+        };
+
+        // Left by a demo that was killed, or in use: then this fails below.
+        cgroups.remove();
+        cgroups.enabled_in_root = !has_cpu(root) && enable_cpu(root);
+        let mut controlled = false;
+        for path in [&cgroups.demo, &cgroups.service, &cgroups.hogs] {
+            fs::create_dir(path).with_context(|| {
+                format!(
+                    "{}: cannot be made (is another demo running?)",
+                    path.display()
+                )
+            })?;
+            if path == &cgroups.demo {
+                controlled = enable_cpu(path);
+            }
+        }
+
+        if controlled {
+            let file = cgroups.service.join("cpu.weight");
+            fs::write(&file, weight.to_string())
+                .with_context(|| format!("{}: {weight} cannot be set", file.display()))?;
+        } else {
+            eprintln!("sched-bpf-load: no cpu controller in {ROOT}: the groups have no weights");
+        }
+        Ok(cgroups)
+    }
+
+    fn remove(&self) {
+        for path in [&self.service, &self.hogs, &self.demo] {
+            // A cgroup can be busy for a moment after its last task has ended.
+            for _ in 0..20 {
+                if fs::remove_dir(path).is_ok() || !path.exists() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        self.remove();
+        if self.enabled_in_root {
+            let _ = fs::write(subtree_control(Path::new(ROOT)), "-cpu");
+        }
+    }
+}
+
+fn subtree_control(cgroup: &Path) -> PathBuf {
+    cgroup.join("cgroup.subtree_control")
+}
+
+fn has_cpu(cgroup: &Path) -> bool {
+    fs::read_to_string(subtree_control(cgroup))
+        .is_ok_and(|text| text.split_whitespace().any(|name| name == "cpu"))
+}
+
+fn enable_cpu(cgroup: &Path) -> bool {
+    fs::write(subtree_control(cgroup), "+cpu").is_ok()
+}

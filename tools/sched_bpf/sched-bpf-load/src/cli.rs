@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A request/response service beside CPU hogs, to see what a scheduling policy does.
+#[derive(Debug, Parser)]
+#[command(name = "sched-bpf-load", version)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run the service and print what its requests saw, as lines of name and number
+    Serve(ServeArgs),
+    /// Run the hogs and print the CPU time and the switches they had
+    Hogs(HogsArgs),
+    /// Run both without, with and without the policy of sched-bpf, and compare (needs root)
+    Demo(DemoArgs),
+}
+
+/// The shape of the service.
+#[derive(Args, Clone, Debug)]
+pub struct ServiceArgs {
+    /// Worker threads, each with a client thread of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub workers: u32,
+
+    /// Work of a request: the time it takes on an idle CPU, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub work_us: u64,
+
+    /// Time between a reply and the next request, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    pub gap_us: u64,
+
+    /// CPU of the client threads
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    pub client_cpu: usize,
+}
+
+/// What service and hogs have in common.
+#[derive(Args, Clone, Debug)]
+pub struct PlaceArgs {
+    /// CPU of the workers and of the hogs
+    #[arg(long, value_name = "CPU", default_value_t = 1)]
+    pub cpu: usize,
+
+    /// How long to measure, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+}
+
+/// How the hogs compute.
+#[derive(Args, Clone, Debug)]
+pub struct BurstArgs {
+    /// Work of a hog before it sleeps: the time it takes on an idle CPU, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub burst_us: u64,
+
+    /// How long it sleeps then, in microseconds; 0: never
+    #[arg(long, value_name = "US", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    pub idle_us: u64,
+}
+
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    #[command(flatten)]
+    pub service: ServiceArgs,
+
+    /// Move into this cgroup first
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// Arguments of `hogs`.
+#[derive(Args, Debug)]
+pub struct HogsArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// Number of threads that only compute
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub count: u32,
+
+    #[command(flatten)]
+    pub burst: BurstArgs,
+
+    /// Move into this cgroup first
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    #[command(flatten)]
+    pub service: ServiceArgs,
+
+    /// Number of hogs
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub hogs: u32,
+
+    #[command(flatten)]
+    pub burst: BurstArgs,
+
+    /// cpu.weight of the service (the hogs have 100). No policy may preempt for a task
+    /// that has had more than its share, so the share has to suffice for the requests
+    #[arg(long, value_name = "WEIGHT", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub weight: u32,
+
+    /// Base slice of the fair class in milliseconds, in all phases alike; 0 leaves it.
+    /// It is how long a task that does not preempt may have to wait
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub base_slice: u64,
+
+    /// How long a worker keeps its CPU under the policy, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub cap: u64,
+
+    /// Write the table here too
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// The loader, by default sched-bpf beside this program
+    #[arg(long, value_name = "PROGRAM")]
+    pub loader: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+
+        assert!(parse("x demo"));
+        assert!(parse("x serve --workers 64"));
+        assert!(!parse("x serve --workers 0"));
+        assert!(!parse("x demo --seconds 0"));
+        assert!(!parse("x demo --cap 1001"));
+        assert!(!parse("x demo --weight 0"));
+        assert!(!parse("x demo --base-slice 101"));
+    }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the demo found: a table, the same as CSV, and whether it shows an effect.
+
+use std::fmt::Write;
+
+use anyhow::{ensure, Result};
+use sched_bpf_counters::HookCounters;
+
+use crate::measure::Measures;
+
+/// What the policy is meant to lower: how long a worker waits, how long it takes
+/// once it runs, how often it is preempted.
+const AIMS: [&str; 3] = ["wakeup_p99_us", "run_p99_us", "service_invol"];
+
+/// Above this part of what it is without the policy is no effect.
+const EFFECT: f64 = 0.9;
+
+/// What is shown of each phase; the order is that of [`Phase::new`].
+const COLUMNS: [&str; 13] = [
+    "wakeup_p50_us",
+    "wakeup_p90_us",
+    "wakeup_p99_us",
+    "wakeup_max_us",
+    "run_p50_us",
+    "run_p99_us",
+    "request_p50_us",
+    "request_p99_us",
+    "requests_per_s",
+    "service_cpu_pct",
+    "service_invol",
+    "hogs_cpu_pct",
+    "hogs_invol",
+];
+
+/// One phase of the demo.
+pub struct Phase {
+    name: &'static str,
+    values: [f64; COLUMNS.len()],
+    counters: Vec<HookCounters>,
+}
+
+impl Phase {
+    /// What the two workloads measured in a phase, and the counters of its policy.
+    pub fn new(
+        name: &'static str,
+        service: &Measures,
+        hogs: &Measures,
+        counters: Vec<HookCounters>,
+    ) -> Result<Self> {
+        let us = |name: &str| -> Result<f64> { Ok(service.get(name)? as f64 / 1e3) };
+        let seconds = service.get("seconds")? as f64;
+        let requests = service.get("requests")? as f64;
+        let service_cpu_us = service.get("cpu_us")? as f64;
+        let hogs_cpu_us = hogs.get("cpu_us")? as f64;
+        let hogs_wall_us = hogs.get("wall_us")? as f64;
+
+        ensure!(requests > 0.0, "{name}: the service served no request");
+
+        Ok(Self {
+            name,
+            values: [
+                us("wakeup_p50_ns")?,
+                us("wakeup_p90_ns")?,
+                us("wakeup_p99_ns")?,
+                us("wakeup_max_ns")?,
+                us("run_p50_ns")?,
+                us("run_p99_ns")?,
+                us("request_p50_ns")?,
+                us("request_p99_ns")?,
+                requests / seconds,
+                service_cpu_us / seconds / 1e4,
+                service.get("involuntary")? as f64,
+                hogs_cpu_us / hogs_wall_us * 100.0,
+                hogs.get("involuntary")? as f64,
+            ],
+            counters,
+        })
+    }
+
+    fn value(&self, column: &str) -> f64 {
+        COLUMNS
+            .iter()
+            .position(|name| *name == column)
+            .map_or(f64::NAN, |i| self.values[i])
+    }
+}
+
+fn ratio(value: f64, stock: f64) -> f64 {
+    if value == stock {
+        1.0
+    } else {
+        value / stock
+    }
+}
+
+/// The phases side by side, with their ratio to the first; then the counters.
+pub fn table(phases: &[Phase]) -> String {
+    let mut out = String::new();
+    let Some(stock) = phases.first() else {
+        return out;
+    };
+
+    // Writing to a string does not fail.
+    let _ = write!(out, "{:<16}", "");
+    for phase in phases {
+        let _ = write!(out, " {:>12} {:>7}", phase.name, "ratio");
+    }
+    let _ = writeln!(out);
+    for (i, name) in COLUMNS.iter().enumerate() {
+        let _ = write!(out, "{name:<16}");
+        for phase in phases {
+            let (value, ratio) = (phase.values[i], ratio(phase.values[i], stock.values[i]));
+            let _ = write!(out, " {value:>12.1} {ratio:>7.2}");
+        }
+        let _ = writeln!(out);
+    }
+
+    let _ = writeln!(
+        out,
+        "\n{:<26} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "hook", "calls", "negative", "zero", "positive", "overruled"
+    );
+    for c in phases.iter().flat_map(|phase| &phase.counters) {
+        let _ = writeln!(
+            out,
+            "{:<26} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            c.hook, c.calls, c.negative, c.zero, c.positive, c.overruled
+        );
+    }
+    out
+}
+
+/// A row for each phase; counters are empty where no policy was attached.
+pub fn csv(phases: &[Phase]) -> String {
+    let hooks: Vec<&str> = phases
+        .iter()
+        .flat_map(|phase| &phase.counters)
+        .map(|c| c.hook.as_str())
+        .collect();
+    let mut out = format!("phase,{}", COLUMNS.join(","));
+
+    for hook in &hooks {
+        for counter in ["calls", "negative", "zero", "positive", "overruled"] {
+            let _ = write!(out, ",{hook}_{counter}");
+        }
+    }
+    out.push('\n');
+
+    for phase in phases {
+        out.push_str(phase.name);
+        for value in phase.values {
+            let _ = write!(out, ",{value:.3}");
+        }
+        for hook in &hooks {
+            match phase.counters.iter().find(|c| c.hook == *hook) {
+                Some(c) => {
+                    let _ = write!(
+                        out,
+                        ",{},{},{},{},{}",
+                        c.calls, c.negative, c.zero, c.positive, c.overruled
+                    );
+                }
+                None => out.push_str(",,,,,"),
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Fails if a hook was never asked, or if the policy made no difference.
+pub fn verdict(stock: &Phase, policy: &Phase) -> Result<()> {
+    ensure!(
+        !policy.counters.is_empty(),
+        "the kernel shows no hook of the attached policy"
+    );
+    for c in &policy.counters {
+        ensure!(
+            c.calls > 0,
+            "hook {} was never asked while the policy was attached",
+            c.hook
+        );
+    }
+
+    ensure!(
+        AIMS.iter()
+            .any(|aim| policy.value(aim) < stock.value(aim) * EFFECT),
+        "no effect: with the policy none of {} is below {EFFECT} of what it is without",
+        AIMS.join(", ")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(name: &'static str, p99_ns: u64, lines: &str) -> Phase {
+        let header = "id name hook calls negative zero positive overruled\n";
+        let service = format!(
+            "requests 20\nseconds 10\ncpu_us 1000000\ninvoluntary 4\n\
+             wakeup_p50_ns 1000\nwakeup_p90_ns 4000\nwakeup_p99_ns {p99_ns}\nwakeup_max_ns 9000000\n\
+             run_p50_ns 1000\nrun_p99_ns 9000\nrequest_p50_ns 1\nrequest_p99_ns 2\n"
+        );
+        let hogs = "wall_us 10000000\ncpu_us 9000000\ninvoluntary 7\n";
+
+        Phase::new(
+            name,
+            &Measures::parse(&service).unwrap(),
+            &Measures::parse(hogs).unwrap(),
+            sched_bpf_counters::parse(&format!("{header}{lines}")).unwrap(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn units() {
+        let phase = phase("stock", 5000, "");
+
+        assert_eq!(phase.value("wakeup_p50_us"), 1.0);
+        assert_eq!(phase.value("wakeup_p99_us"), 5.0);
+        assert_eq!(phase.value("requests_per_s"), 2.0);
+        assert_eq!(phase.value("service_cpu_pct"), 10.0);
+        assert_eq!(phase.value("hogs_cpu_pct"), 90.0);
+    }
+
+    #[test]
+    fn effect() {
+        let stock = phase("stock", 5000, "");
+
+        assert!(verdict(&stock, &phase("policy", 1000, "1 p h 5 1 1 3 0\n")).is_ok());
+
+        let error = |p99, lines| {
+            verdict(&stock, &phase("policy", p99, lines))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(error(4900, "1 p h 5 1 1 3 0\n").contains("no effect"));
+        assert!(error(1000, "1 p h 0 0 0 0 0\n").contains("hook h was never asked"));
+        assert!(error(1000, "").contains("no hook"));
+    }
+
+    #[test]
+    fn as_many_csv_fields_in_each_row() {
+        let phases = [
+            phase("stock", 5000, ""),
+            phase("policy", 1000, "1 p h 5 1 1 3 0\n1 p i 5 1 1 3 0\n"),
+        ];
+        let csv = csv(&phases);
+        let fields: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
+
+        assert_eq!(fields, [24, 24, 24]);
+        assert!(csv.contains("h_overruled,i_calls"));
+    }
+
+    #[test]
+    fn table_has_ratios() {
+        let phases = [phase("stock", 5000, ""), phase("policy", 1000, "")];
+
+        assert!(table(&phases).contains("0.20"));
+    }
+}

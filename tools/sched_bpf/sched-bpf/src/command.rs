@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A command whose process exists before it is allowed to start.
+
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{bail, Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::signal::{kill, SigSet, Signal};
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::unistd::{execvp, fork, pipe2, read, write, ForkResult, Pid};
+
+use crate::signals::Signals;
+
+/// A process that waits before it executes its command. Dropped, it ends.
+pub struct Waiting {
+    /// Process id, which stays when the command is executed
+    pub pid: Pid,
+    start: OwnedFd,
+    failure: OwnedFd,
+    name: String,
+}
+
+/// A process that executes its command.
+pub struct Running {
+    pid: Pid,
+}
+
+/// Makes the process for `command`.
+pub fn prepare(command: &[OsString], signals: &Signals) -> Result<Waiting> {
+    let args: Vec<CString> = command
+        .iter()
+        .map(|arg| CString::new(arg.as_bytes()))
+        .collect::<Result<_, _>>()
+        .context("the command has an argument with a zero byte")?;
+    let (started, start) = pipe2(OFlag::O_CLOEXEC).context("pipe")?;
+    let (failure, failed) = pipe2(OFlag::O_CLOEXEC).context("pipe")?;
+    let mask = signals.before();
+
+    // SAFETY: there are no other threads, so the child may do what any process may.
+    match unsafe { fork() }.context("fork")? {
+        ForkResult::Child => {
+            drop((start, failure));
+            execute(&args, &started, &failed, mask);
+        }
+        ForkResult::Parent { child } => Ok(Waiting {
+            pid: child,
+            start,
+            failure,
+            name: command[0].to_string_lossy().into_owned(),
+        }),
+    }
+}
+
+/// The child: waits for its start, then becomes the command.
+fn execute(args: &[CString], started: &OwnedFd, failed: &OwnedFd, mask: SigSet) -> ! {
+    if read(started, &mut [0]) == Ok(1) {
+        let errno = match mask.thread_set_mask() {
+            Ok(()) => execvp(&args[0], args).unwrap_err(),
+            Err(errno) => errno,
+        };
+        let _ = write(failed, &(errno as i32).to_ne_bytes());
+    }
+    // SAFETY: ends the process; what the parent registered with atexit() is not for it.
+    unsafe { libc::_exit(127) }
+}
+
+impl Waiting {
+    /// Lets the command be executed.
+    pub fn start(self) -> Result<Running> {
+        File::from(self.start).write_all(&[0]).context("pipe")?;
+
+        let mut errno = [0; 4];
+        if File::from(self.failure).read_exact(&mut errno).is_ok() {
+            let errno = Errno::from_raw(i32::from_ne_bytes(errno));
+            let _ = waitpid(self.pid, None);
+            bail!(
+                "command '{}' cannot be executed: {}",
+                self.name,
+                errno.desc()
+            );
+        }
+        Ok(Running { pid: self.pid })
+    }
+}
+
+impl Running {
+    /// Waits for the end of the command and returns its status as a shell would.
+    /// Signals that only this process got are passed on.
+    pub fn wait(&self, signals: &Signals) -> Result<u8> {
+        loop {
+            match signals.wait()? {
+                Signal::SIGCHLD => {}
+                // A terminal sends these to the command too.
+                Signal::SIGINT | Signal::SIGQUIT => continue,
+                signal => {
+                    let _ = kill(self.pid, signal);
+                    continue;
+                }
+            }
+
+            let status = waitpid(self.pid, Some(WaitPidFlag::WNOHANG)).context("waitpid")?;
+            if let Some(status) = exit_status(status) {
+                return Ok(status);
+            }
+        }
+    }
+}
+
+/// The exit status in the manner of a shell; none if the process has not ended.
+fn exit_status(status: WaitStatus) -> Option<u8> {
+    match status {
+        WaitStatus::Exited(_, code) => Some(code as u8),
+        WaitStatus::Signaled(_, signal, _) => Some(128 + signal as u8),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses() {
+        let pid = Pid::from_raw(1);
+
+        assert_eq!(exit_status(WaitStatus::Exited(pid, 3)), Some(3));
+        let killed = WaitStatus::Signaled(pid, Signal::SIGTERM, false);
+        assert_eq!(exit_status(killed), Some(143));
+        assert_eq!(exit_status(WaitStatus::StillAlive), None);
+    }
+}

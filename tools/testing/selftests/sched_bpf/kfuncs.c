@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The three entity calls: of a task, of a group and of its ancestors, at the root,
+ * in an autogroup, and where the cpu controller is not enabled.
+ */
+#define _GNU_SOURCE
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "progs/kfuncs.h"
+#include "kfuncs.skel.h"
+#include "lib.h"
+
+#define NONE		(~0ULL)
+#define ROOT		"/sys/fs/cgroup"
+#define AUTOGROUP	"/proc/sys/kernel/sched_autogroup_enabled"
+
+/* Indices of the cgroups that are asked for. */
+enum { IN_ROOT, IN_OUTER, IN_INNER, IN_OTHER };
+
+FIXTURE(kfuncs) {
+	struct kfuncs *skel;
+	struct load loads[2];
+	char outer[128], inner[128], other[128], autogroup[8];
+};
+
+FIXTURE_SETUP(kfuncs)
+{
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	ASSERT_EQ(0, read_file(AUTOGROUP, self->autogroup, sizeof(self->autogroup)));
+	ASSERT_EQ(0, write_file(AUTOGROUP, "0"));
+
+	ASSERT_EQ(0, cgroup_make(NULL, "outer", self->outer, sizeof(self->outer)));
+	ASSERT_EQ(0, cgroup_make(self->outer, "inner", self->inner, sizeof(self->inner)));
+	ASSERT_EQ(0, cgroup_make(NULL, "other", self->other, sizeof(self->other)));
+
+	self->skel = kfuncs__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	self->skel->bss->cgroups[IN_ROOT] = cgroup_id(ROOT);
+	self->skel->bss->cgroups[IN_OUTER] = cgroup_id(self->outer);
+	self->skel->bss->cgroups[IN_INNER] = cgroup_id(self->inner);
+	self->skel->bss->cgroups[IN_OTHER] = cgroup_id(self->other);
+	ASSERT_NE(0, self->skel->bss->cgroups[IN_ROOT]);
+	ASSERT_EQ(0, kfuncs__attach(self->skel));
+}
+
+FIXTURE_TEARDOWN(kfuncs)
+{
+	load_stop(&self->loads[0]);
+	load_stop(&self->loads[1]);
+	kfuncs__destroy(self->skel);
+	cgroup_remove(self->inner);
+	cgroup_remove(self->outer);
+	cgroup_remove(self->other);
+	write_file(ROOT "/cgroup.subtree_control", "-cpu");
+	write_file(AUTOGROUP, self->autogroup);
+}
+
+/* Let the hooks see a process in @cgroup, with another beside it. */
+#define look_at(...) ({								\
+	const struct load_attr attr = { __VA_ARGS__ };				\
+	const struct load_attr hog = { .kind = HOG };				\
+	int i;									\
+										\
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));			\
+	ASSERT_EQ(0, load_start(&self->loads[1], &hog));			\
+	self->skel->bss->target = self->loads[0].pid;				\
+	for (i = 0; i < 100; i++) {						\
+		if (self->skel->bss->seen > 10 ||				\
+		    (attr.kind == SLEEPER && self->skel->bss->woken))		\
+			break;							\
+		sleep_ms(20);							\
+	}									\
+	self->skel->bss->target = 0;						\
+	sleep_ms(20);								\
+})
+
+#define EXPECT_BELONGS(view, root, outer, inner, other) ({			\
+	EXPECT_EQ(root, (view).belongs[IN_ROOT]);				\
+	EXPECT_EQ(outer, (view).belongs[IN_OUTER]);				\
+	EXPECT_EQ(inner, (view).belongs[IN_INNER]);				\
+	EXPECT_EQ(other, (view).belongs[IN_OTHER]);				\
+})
+
+#define EXPECT_TASK(view) ({							\
+	EXPECT_EQ((uint64_t)self->loads[0].pid << 32 | self->loads[0].pid,	\
+		  (view).tgidpid);						\
+	EXPECT_EQ(NONE, (view).cgrpid);						\
+})
+
+#define EXPECT_GROUP(view, cgroup) ({						\
+	EXPECT_EQ(NONE, (view).tgidpid);					\
+	EXPECT_EQ(cgroup, (view).cgrpid);					\
+})
+
+TEST_F(kfuncs, task_in_root)
+{
+	look_at(.kind = HOG, .cgroup = ROOT);
+	ASSERT_GT(self->skel->bss->seen, 0);
+	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 0);
+	EXPECT_EQ(0, self->skel->bss->nr_groups);
+}
+
+TEST_F(kfuncs, nested_groups)
+{
+	ASSERT_EQ(0, write_file(ROOT "/cgroup.subtree_control", "+cpu"));
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", self->outer);
+	ASSERT_EQ(0, write_file(path, "+cpu"));
+	look_at(.kind = HOG, .cgroup = self->inner);
+	ASSERT_GT(self->skel->bss->seen, 0);
+	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_BELONGS(self->skel->bss->task, 1, 1, 1, 0);
+
+	ASSERT_EQ(2, self->skel->bss->nr_groups);
+	EXPECT_GROUP(self->skel->bss->groups[0], cgroup_id(self->inner));
+	EXPECT_BELONGS(self->skel->bss->groups[0], 1, 1, 1, 0);
+	EXPECT_GROUP(self->skel->bss->groups[1], cgroup_id(self->outer));
+	EXPECT_BELONGS(self->skel->bss->groups[1], 1, 1, 0, 0);
+	write_file(path, "-cpu");
+}
+
+TEST_F(kfuncs, without_cpu_controller)
+{
+	look_at(.kind = HOG, .cgroup = self->inner);
+	ASSERT_GT(self->skel->bss->seen, 0);
+	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_BELONGS(self->skel->bss->task, 1, 1, 1, 0);
+	EXPECT_EQ(0, self->skel->bss->nr_groups);
+}
+
+TEST_F(kfuncs, another_cgroup)
+{
+	look_at(.kind = HOG, .cgroup = self->other);
+	ASSERT_GT(self->skel->bss->seen, 0);
+	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 1);
+}
+
+/* An autogroup is a group without a cgroup. */
+TEST_F(kfuncs, autogroup)
+{
+	ASSERT_EQ(0, write_file(AUTOGROUP, "1"));
+	look_at(.kind = HOG, .cgroup = ROOT, .new_session = true);
+	ASSERT_GT(self->skel->bss->seen, 0);
+	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 0);
+
+	ASSERT_EQ(1, self->skel->bss->nr_groups);
+	EXPECT_GROUP(self->skel->bss->groups[0], NONE);
+	EXPECT_BELONGS(self->skel->bss->groups[0], 0, 0, 0, 0);
+}
+
+/* On &task->se, as in a hook that is given tasks. */
+TEST_F(kfuncs, entity_of_a_task)
+{
+	look_at(.kind = SLEEPER, .cgroup = self->inner);
+	ASSERT_GT(self->skel->bss->woken, 0);
+	EXPECT_TASK(self->skel->bss->wakee);
+	EXPECT_BELONGS(self->skel->bss->wakee, 1, 1, 1, 0);
+}
+
+TEST_HARNESS_MAIN

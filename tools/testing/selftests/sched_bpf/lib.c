@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the test programs share: load on a CPU, counters, cgroups. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "lib.h"
+
+/* The kernel's struct, under a name that no libc header has. */
+struct attr {
+	uint32_t size;
+	uint32_t sched_policy;
+	uint64_t sched_flags;
+	int32_t sched_nice;
+	uint32_t sched_priority;
+	uint64_t sched_runtime;
+	uint64_t sched_deadline;
+	uint64_t sched_period;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * NSEC_PER_MSEC };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+static int pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+bool setup_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > LOAD_CPU && !pin_to_cpu(TEST_CPU);
+}
+
+static void one_turn(struct load_stats *stats, uint64_t *last, uint64_t slept)
+{
+	uint64_t now = now_ns(), gap = now - *last;
+
+	gap = gap > slept ? gap - slept : 0;
+	if (gap > stats->max_gap_ns)
+		stats->max_gap_ns = gap;
+	if (gap < NSEC_PER_MSEC)
+		stats->prompt++;
+	stats->rounds++;
+	*last = now;
+}
+
+static void *pong(void *arg)
+{
+	int *fds = arg;
+	char c;
+
+	while (read(fds[0], &c, 1) == 1 && write(fds[3], &c, 1) == 1)
+		;
+	return NULL;
+}
+
+static void pipe_pong(struct load_stats *stats)
+{
+	pthread_t thread;
+	int fds[4];
+	char c = 0;
+
+	if (pipe(fds) || pipe(fds + 2) || pthread_create(&thread, NULL, pong, fds))
+		_exit(1);
+	while (write(fds[1], &c, 1) == 1 && read(fds[2], &c, 1) == 1)
+		stats->rounds++;
+}
+
+static void run_load(const struct load_attr *attr, struct load_stats *stats)
+{
+	const struct timespec ms = { .tv_nsec = NSEC_PER_MSEC };
+	enum load_kind kind = attr->kind;
+	uint64_t last = now_ns();
+	char c;
+
+	if (kind == PIPE_PONG)
+		pipe_pong(stats);
+
+	for (;;) {
+		if (kind == SLEEPER)
+			nanosleep(&ms, NULL);
+		else if (kind == YIELDER)
+			sched_yield();
+		else if (kind == READER && read(attr->fd, &c, 1) != 1)
+			_exit(0);
+		one_turn(stats, &last, kind == SLEEPER ? NSEC_PER_MSEC : 0);
+		if (attr->work_ns) {
+			while (now_ns() - last < attr->work_ns)
+				;
+			last = now_ns();
+		}
+	}
+}
+
+static int become(const struct load_attr *attr)
+{
+	struct attr sa = {
+		.size = sizeof(sa),
+		.sched_policy = attr->policy,
+		.sched_priority = attr->policy == SCHED_FIFO ? 1 : 0,
+		.sched_runtime = attr->slice_ns,
+	};
+	char path[256], pid[16];
+	int err;
+
+	if (attr->cgroup) {
+		snprintf(path, sizeof(path), "%s/cgroup.procs", attr->cgroup);
+		snprintf(pid, sizeof(pid), "%d", getpid());
+		err = write_file(path, pid);
+		if (err)
+			return err;
+	}
+	if (attr->new_session && setsid() < 0)
+		return -errno;
+	err = pin_to_cpu(LOAD_CPU);
+	if (err)
+		return err;
+	return syscall(SYS_sched_setattr, 0, &sa, 0) ? -errno : 0;
+}
+
+int load_start(struct load *load, const struct load_attr *attr)
+{
+	int fds[2], err = -EIO;
+	pid_t pid;
+
+	load->stats = mmap(NULL, sizeof(*load->stats), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (load->stats == MAP_FAILED)
+		return -errno;
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		err = become(attr);
+		if (write(fds[1], &err, sizeof(err)) != sizeof(err) || err)
+			_exit(1);
+		run_load(attr, load->stats);
+		_exit(1);
+	}
+
+	close(fds[1]);
+	if (read(fds[0], &err, sizeof(err)) != sizeof(err))
+		err = -EIO;
+	close(fds[0]);
+	load->pid = pid;
+	if (err)
+		load_stop(load);
+	return err;
+}
+
+void load_stop(struct load *load)
+{
+	if (!load->pid)
+		return;
+	kill(load->pid, SIGKILL);
+	waitpid(load->pid, NULL, 0);
+	munmap(load->stats, sizeof(*load->stats));
+	load->pid = 0;
+}
+
+int read_file(const char *path, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n = 0;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	buf[len] = 0;
+	return n;
+}
+
+int write_file(const char *path, const char *text)
+{
+	int fd, err;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+uint64_t cpu_time_ns(pid_t pid)
+{
+	char path[64], buf[128];
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	return read_file(path, buf, sizeof(buf)) ? 0 : strtoull(buf, NULL, 10);
+}
+
+static uint64_t status_field(const char *buf, const char *field)
+{
+	const char *at = strstr(buf, field);
+
+	return at ? strtoull(at + strlen(field), NULL, 10) : 0;
+}
+
+uint64_t switches(pid_t pid)
+{
+	char path[64], buf[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (read_file(path, buf, sizeof(buf)))
+		return 0;
+	return status_field(buf, "\nvoluntary_ctxt_switches:") +
+	       status_field(buf, "nonvoluntary_ctxt_switches:");
+}
+
+typedef bool (*line_fn)(const struct counters *c, void *arg);
+
+/* Calls @fn for each line of this policy and hook until it returns true. */
+static int for_each_line(const char *policy, const char *hook, line_fn fn, void *arg)
+{
+	char name[64], hook_name[64], *line, *save;
+	static char buf[65536];
+	struct counters c;
+	unsigned int id;
+	int err;
+
+	err = read_file(BPF_SCHED_DEBUGFS "policies", buf, sizeof(buf));
+	if (err)
+		return err;
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%u %63s %63s %lu %lu %lu %lu %lu", &id, name, hook_name,
+			   &c.calls, &c.negative, &c.zero, &c.positive, &c.overruled) != 8)
+			continue;
+		if (!strcmp(name, policy) && !strcmp(hook_name, hook) && fn(&c, arg))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static bool take_line(const struct counters *c, void *arg)
+{
+	*(struct counters *)arg = *c;
+	return true;
+}
+
+int read_counters(const char *policy, const char *hook, struct counters *c)
+{
+	memset(c, 0, sizeof(*c));
+	return for_each_line(policy, hook, take_line, c);
+}
+
+static bool count_line(const struct counters *c, void *arg)
+{
+	++*(int *)arg;
+	return false;
+}
+
+int count_policies(const char *policy, const char *hook)
+{
+	int n = 0, err;
+
+	err = for_each_line(policy, hook, count_line, &n);
+	return err == -ENOENT ? n : err;
+}
+
+uint64_t max_hold_ns(void)
+{
+	char buf[32];
+
+	return read_file(BPF_SCHED_DEBUGFS "max_hold_ns", buf, sizeof(buf)) ?
+	       0 : strtoull(buf, NULL, 10);
+}
+
+int set_max_hold_ns(uint64_t ns)
+{
+	char buf[32];
+
+	snprintf(buf, sizeof(buf), "%lu", ns);
+	return write_file(BPF_SCHED_DEBUGFS "max_hold_ns", buf);
+}
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+int cgroup_make(const char *parent, const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s.%d", parent ?: CGROUP_ROOT, name, getpid());
+	return mkdir(path, 0755) ? -errno : 0;
+}
+
+void cgroup_remove(const char *path)
+{
+	int i;
+
+	/* A task killed just now may not have left yet. */
+	for (i = 0; i < 100 && rmdir(path) && errno == EBUSY; i++)
+		sleep_ms(20);
+}
+
+uint64_t cgroup_id(const char *path)
+{
+	struct {
+		struct file_handle handle;
+		uint64_t id;
+	} fh = { .handle.handle_bytes = sizeof(fh.id) };
+	int mount_id;
+
+	if (name_to_handle_at(AT_FDCWD, path, &fh.handle, &mount_id, 0))
+		return 0;
+	return fh.id;
+}
+
+static char libbpf_log[65536];
+
+static int keep_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	size_t len = strlen(libbpf_log);
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	return vsnprintf(libbpf_log + len, sizeof(libbpf_log) - len, format, args);
+}
+
+void capture_libbpf(void)
+{
+	libbpf_log[0] = 0;
+	libbpf_set_print(keep_message);
+}
+
+const char *captured_libbpf(void)
+{
+	return libbpf_log;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SCHED_BPF_SELFTEST_LIB_H
+#define SCHED_BPF_SELFTEST_LIB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define NSEC_PER_MSEC	UINT64_C(1000000)
+#define NSEC_PER_SEC	UINT64_C(1000000000)
+
+/* The tests sit on one CPU and put their load on another. */
+#define TEST_CPU	0
+#define LOAD_CPU	1
+
+/* What a load process reports of itself, in memory shared with the test. */
+struct load_stats {
+	/* turns of its loop: the rounds of a sleeper, the spins of a hog */
+	volatile uint64_t rounds;
+	/* longest time between two turns: it was runnable and did not run */
+	volatile uint64_t max_gap_ns;
+	/* turns of which this time was below 1 ms */
+	volatile uint64_t prompt;
+};
+
+struct load {
+	pid_t pid;
+	struct load_stats *stats;
+};
+
+enum load_kind {
+	HOG,		/* spins */
+	SLEEPER,	/* sleeps 1 ms, then runs for work_ns */
+	YIELDER,	/* calls sched_yield() */
+	PIPE_PONG,	/* two threads that wake each other through pipes */
+	READER,		/* reads single bytes from a pipe */
+};
+
+struct load_attr {
+	enum load_kind kind;
+	int policy;		/* SCHED_*, 0 is SCHED_OTHER */
+	uint64_t slice_ns;	/* sched_setattr() slice, 0: the default */
+	uint64_t work_ns;	/* of a SLEEPER, in a turn */
+	const char *cgroup;	/* path to join first, or NULL */
+	bool new_session;	/* setsid(): a new autogroup */
+	int fd;			/* what a READER reads */
+};
+
+/* All return 0 or a negative errno; a load is started when its pid is set. */
+int load_start(struct load *load, const struct load_attr *attr);
+void load_stop(struct load *load);
+
+/* What a process had until now. */
+uint64_t cpu_time_ns(pid_t pid);
+uint64_t switches(pid_t pid);
+
+void sleep_ms(unsigned int ms);
+
+/* Pin the caller to TEST_CPU. False if LOAD_CPU does not exist. */
+bool setup_cpus(void);
+
+/* Read from and write to small files; negative errno on failure. */
+int read_file(const char *path, char *buf, size_t size);
+int write_file(const char *path, const char *text);
+
+#define BPF_SCHED_DEBUGFS "/sys/kernel/debug/sched/bpf/"
+
+struct counters {
+	uint64_t calls, negative, zero, positive, overruled;
+};
+
+/*
+ * The counters of the first policy of this name for this hook. -ENOENT if there
+ * is none, which is also how a detached policy shows.
+ */
+int read_counters(const char *policy, const char *hook, struct counters *c);
+
+/* The number of attached policies of this name, by its lines for @hook. */
+int count_policies(const char *policy, const char *hook);
+
+uint64_t max_hold_ns(void);
+int set_max_hold_ns(uint64_t ns);
+
+/* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
+int cgroup_make(const char *parent, const char *name, char *path, size_t size);
+void cgroup_remove(const char *path);
+uint64_t cgroup_id(const char *path);
+
+/* Keep what libbpf prints, to look for messages. */
+void capture_libbpf(void);
+const char *captured_libbpf(void);
+
+#endif /* SCHED_BPF_SELFTEST_LIB_H */

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Records what the entity calls say of one process and of its groups. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "kfuncs.h"
+
+__u32 target;			/* tgid of the process */
+__u64 cgroups[NR_CGROUPS];	/* ids to be compared with */
+
+__u64 seen;
+struct entity_view task;		/* from the tick hook */
+struct entity_view groups[MAX_DEPTH];	/* its parents, the nearest first */
+__u32 nr_groups;
+__u64 woken;
+struct entity_view wakee;		/* from &p->se in the wakeup hook */
+
+static void look(struct sched_entity *se, struct entity_view *view)
+{
+	int i;
+
+	view->tgidpid = bpf_sched_entity_to_tgidpid(se);
+	view->cgrpid = bpf_sched_entity_to_cgrpid(se);
+	for (i = 0; i < NR_CGROUPS; i++)
+		view->belongs[i] = bpf_sched_entity_belongs_to_cgrp(se, cgroups[i]);
+}
+
+SEC("sched/cfs_check_preempt_tick")
+int BPF_PROG(look_tick, struct sched_entity *curr, unsigned long delta_exec)
+{
+	struct sched_entity *se;
+	int i;
+
+	if (bpf_sched_entity_to_tgidpid(curr) >> 32 != target)
+		return 0;
+
+	look(curr, &task);
+	se = curr->parent;
+	for (i = 0; i < MAX_DEPTH && se; i++) {
+		look(se, &groups[i]);
+		se = se->parent;
+	}
+	nr_groups = i;
+	seen++;
+
+	return 0;
+}
+
+SEC("sched/cfs_check_preempt_wakeup")
+int BPF_PROG(look_wakeup, struct task_struct *curr, struct task_struct *p)
+{
+	if (p->tgid == target) {
+		look(&p->se, &wakee);
+		woken++;
+	}
+
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs that must be refused. Each is loaded alone by reject.c, which looks
+ * for the message of the verifier or of libbpf.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+SEC("?sched/cfs_check_preempt_wakeup")
+int BPF_PROG(good, struct task_struct *curr, struct task_struct *p)
+{
+	return 0;
+}
+
+SEC("?sched/cfs_no_such_hook")
+int BPF_PROG(unknown_hook, struct task_struct *curr, struct task_struct *p)
+{
+	return 0;
+}
+
+SEC("?sched/name")
+int BPF_PROG(not_a_hook)
+{
+	return 0;
+}
+
+/* A pointer is no answer. */
+SEC("?sched/cfs_check_preempt_wakeup")
+__u64 BPF_PROG(returns_pointer, struct task_struct *curr, struct task_struct *p)
+{
+	return (__u64)p;
+}
+
+SEC("?sched/cfs_check_preempt_wakeup")
+int BPF_PROG(writes_task, struct task_struct *curr, struct task_struct *p)
+{
+	p->se.vruntime = 0;
+	return 0;
+}
+
+/* The hook has three arguments. */
+SEC("?sched/cfs_check_preempt_wakeup")
+int BPF_PROG(reads_beyond_context, struct task_struct *curr, struct task_struct *p,
+	     const struct bpf_sched_policy *this, __u64 fourth)
+{
+	return fourth;
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(calls_sleeping_helper, struct sched_entity *curr, unsigned long delta_exec)
+{
+	char buf[8];
+
+	return bpf_copy_from_user(buf, sizeof(buf), NULL);
+}
+
+extern s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
+
+SEC("?sched/cfs_check_preempt_wakeup")
+int BPF_PROG(calls_sched_ext, struct task_struct *curr, struct task_struct *p)
+{
+	return scx_bpf_task_cpu(p);
+}
+
+/* An entity that nothing vouches for: read from memory that may change. */
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(untrusted_entity, struct sched_entity *curr, unsigned long delta_exec)
+{
+	return bpf_sched_entity_to_tgidpid(curr->cfs_rq->curr) != 0;
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(unchecked_parent, struct sched_entity *curr, unsigned long delta_exec)
+{
+	return bpf_sched_entity_to_tgidpid(curr->parent) != 0;
+}
+
+/* The entity calls are for this table only. */
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(from_tracing, bool preempt, struct task_struct *prev)
+{
+	return bpf_sched_entity_to_tgidpid(&prev->se) != 0;
+}
+
+SEC("?struct_ops")
+s32 BPF_PROG(from_sched_ext, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	return bpf_sched_entity_to_tgidpid(&p->se) != 0;
+}
+
+SEC("?.struct_ops.link")
+struct sched_ext_ops ext = {
+	.select_cpu	= (void *)from_sched_ext,
+	.name		= "ext",
+};
+
+SEC("?struct_ops.s")
+int BPF_PROG(sleepable, struct sched_entity *curr, unsigned long delta_exec,
+	     const struct bpf_sched_policy *this)
+{
+	return 0;
+}
+
+SEC("?.struct_ops.link")
+struct bpf_sched_ops sleeping = {
+	.cfs_check_preempt_tick	= (void *)sleepable,
+	.name			= "sleeping",
+};
+
+/* Tables that are refused when they are filled in. */
+SEC("?.struct_ops.link")
+struct bpf_sched_ops no_hooks = {
+	.name			= "no_hooks",
+};
+
+SEC("?struct_ops")
+int BPF_PROG(tick, struct sched_entity *curr, unsigned long delta_exec,
+	     const struct bpf_sched_policy *this)
+{
+	return 0;
+}
+
+SEC("?.struct_ops.link")
+struct bpf_sched_ops no_name = {
+	.cfs_check_preempt_tick	= (void *)tick,
+};
+
+SEC("?.struct_ops.link")
+struct bpf_sched_ops bad_flags = {
+	.cfs_check_preempt_tick	= (void *)tick,
+	.flags			= 1ULL << 63,
+	.name			= "bad_flags",
+};
+
+/* Without a link nothing would show or detach the policy. */
+SEC("?.struct_ops")
+struct bpf_sched_ops no_link = {
+	.cfs_check_preempt_tick	= (void *)tick,
+	.name			= "no_link",
+};
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is refused, and the message that says why. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "lib.h"
+#include "license.skel.h"
+#include "reject.skel.h"
+
+/* Load one program, or one table and its program, and expect this message. */
+static void expect_refused(struct __test_metadata *_metadata, const char *prog_name,
+			   const char *map_name, const char *message)
+{
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	struct reject *skel;
+	int err;
+
+	capture_libbpf();
+	skel = reject__open();
+	ASSERT_NE(NULL, skel);
+	prog = bpf_object__find_program_by_name(skel->obj, prog_name);
+	ASSERT_NE(NULL, prog);
+	bpf_program__set_autoload(prog, true);
+	if (map_name) {
+		map = bpf_object__find_map_by_name(skel->obj, map_name);
+		ASSERT_NE(NULL, map);
+		bpf_map__set_autocreate(map, true);
+	}
+	err = reject__load(skel);
+	EXPECT_NE(0, err);
+	EXPECT_NE(NULL, strstr(captured_libbpf(), message)) {
+		TH_LOG("expected \"%s\" in: %s", message, captured_libbpf());
+	}
+	reject__destroy(skel);
+}
+
+#define REFUSED(prog, map, message)						\
+	TEST(prog)								\
+	{									\
+		expect_refused(_metadata, #prog, map, message);			\
+	}
+
+REFUSED(unknown_hook, NULL,
+	"unknown hook 'cfs_no_such_hook' in SEC(\"sched/cfs_no_such_hook\"), the kernel has: cfs_check_preempt_wakeup, cfs_wakeup_preempt_entity, cfs_check_preempt_tick")
+REFUSED(not_a_hook, NULL, "unknown hook 'name'")
+REFUSED(returns_pointer, NULL, "R0 leaks addr as return value")
+REFUSED(writes_task, NULL, "only read is supported")
+REFUSED(reads_beyond_context, NULL, "func 'cfs_check_preempt_wakeup' doesn't have 4-th argument")
+REFUSED(calls_sleeping_helper, NULL, "helper call might sleep in a non-sleepable prog")
+REFUSED(calls_sched_ext, NULL, "calling kernel function scx_bpf_task_cpu is not allowed")
+REFUSED(untrusted_entity, NULL, "R1 must be a rcu pointer")
+REFUSED(unchecked_parent, NULL, "Possibly NULL pointer passed to trusted R1")
+REFUSED(from_tracing, NULL, "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
+REFUSED(from_sched_ext, "ext", "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
+REFUSED(sleepable, "sleeping", "attach to unsupported member cfs_check_preempt_tick of struct bpf_sched_ops")
+
+/* A control: what the refused programs differ from is accepted. */
+TEST(good)
+{
+	struct bpf_link *link;
+	struct reject *skel;
+
+	skel = reject__open();
+	ASSERT_NE(NULL, skel);
+	bpf_program__set_autoload(skel->progs.good, true);
+	ASSERT_EQ(0, reject__load(skel));
+	link = bpf_program__attach(skel->progs.good);
+	ASSERT_NE(NULL, link);
+	bpf_link__destroy(link);
+	reject__destroy(skel);
+}
+
+TEST(not_gpl)
+{
+	struct license *skel;
+
+	capture_libbpf();
+	skel = license__open_and_load();
+	EXPECT_EQ(NULL, skel);
+	EXPECT_NE(NULL, strstr(captured_libbpf(),
+			       "struct ops programs must have a GPL compatible license"));
+	license__destroy(skel);
+}
+
+/* Attach a table that loads and is not in order. */
+static int attach_table(struct __test_metadata *_metadata, const char *map_name, bool needs_prog)
+{
+	struct bpf_link *link;
+	struct reject *skel;
+	struct bpf_map *map;
+	int err = 0;
+
+	skel = reject__open();
+	ASSERT_NE(NULL, skel);
+	bpf_program__set_autoload(skel->progs.tick, needs_prog);
+	map = bpf_object__find_map_by_name(skel->obj, map_name);
+	ASSERT_NE(NULL, map);
+	bpf_map__set_autocreate(map, true);
+	ASSERT_EQ(0, reject__load(skel));
+	link = bpf_map__attach_struct_ops(map);
+	if (!link)
+		err = -errno;
+	bpf_link__destroy(link);
+	reject__destroy(skel);
+	return err;
+}
+
+TEST(table_without_hooks)
+{
+	EXPECT_EQ(-EINVAL, attach_table(_metadata, "no_hooks", false));
+}
+
+TEST(table_without_name)
+{
+	EXPECT_EQ(-EINVAL, attach_table(_metadata, "no_name", true));
+}
+
+TEST(table_with_unknown_flags)
+{
+	EXPECT_EQ(-EINVAL, attach_table(_metadata, "bad_flags", true));
+}
+
+TEST(table_without_link)
+{
+	EXPECT_EQ(-EOPNOTSUPP, attach_table(_metadata, "no_link", true));
+}
+
+/* No capability, no policy. */
+TEST(unprivileged)
+{
+	struct reject *skel;
+
+	skel = reject__open();
+	ASSERT_NE(NULL, skel);
+	bpf_program__set_autoload(skel->progs.good, true);
+	ASSERT_EQ(0, seteuid(65534));
+	capture_libbpf();
+	EXPECT_EQ(-EPERM, reject__load(skel));
+	ASSERT_EQ(0, seteuid(0));
+	reject__destroy(skel);
+}
+
+TEST_HARNESS_MAIN
