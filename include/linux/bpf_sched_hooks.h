@@ -30,8 +30,8 @@
  * May the wakee @p preempt @curr? Asked in wakeup_preempt_fair(), which is
  * called for wakeups and for tasks that arrive otherwise, by fork, migration or
  * a change of priority. Asked for a SCHED_NORMAL @p, after the rules that are
- * not open to question: SCHED_IDLE always gives way, SCHED_BATCH and SCHED_IDLE
- * wakees never preempt, and neither does one whose dequeue is still delayed.
+ * not open to question: SCHED_IDLE always gives way, and SCHED_BATCH and
+ * SCHED_IDLE wakees never preempt.
  *
  * @curr: the task picked on the CPU of @p, which is rq->donor, not ``current``:
  * the waker may run on another CPU.
@@ -42,7 +42,8 @@
  * when the slice of @curr is used up, after max_hold_ns at the latest.
  *
  * Returns > 0: @p preempts @curr and is the next task picked, if @p is eligible
- * (its lag is not negative); overruled otherwise. It is not picked if it stops
+ * (its lag is not negative); overruled otherwise, as mostly for a wakee that
+ * slept too shortly to make up for what it ran too much. It is not picked if it stops
  * being eligible before, or if a later wakee is granted the same.
  */
 BPF_SCHED_HOOK(cfs_check_preempt_wakeup,
@@ -81,8 +82,8 @@ BPF_SCHED_HOOK(cfs_wakeup_preempt_entity,
  *
  * Should the turn of @curr end? Asked in update_curr() whenever the run time of
  * @curr is accounted while another fair task wants to run: at each tick, at a
- * wakeup on this CPU, when the CPU reschedules, and when another CPU reads the
- * run time of @curr; so the CPU that runs the policy need not be that of @curr.
+ * wakeup on this CPU, when the CPU reschedules, and when the CPU time of @curr is
+ * read, by itself or from another CPU; so @curr need not be ``current``.
  * Not asked while a wakee that a policy granted preemption waits to be picked,
  * nor for a SCHED_IDLE task, which gives way to all others.
  *

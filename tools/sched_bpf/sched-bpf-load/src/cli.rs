@@ -37,6 +37,10 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "US", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub work_us: u64,
 
+    /// Rounds of a loop for --work-us instead of measuring how many that takes
+    #[arg(long, value_name = "N")]
+    pub work_rounds: Option<u64>,
+
     /// Time between a reply and the next request, in microseconds
     #[arg(long, value_name = "US", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     pub gap_us: u64,

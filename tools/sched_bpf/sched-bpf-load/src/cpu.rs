@@ -33,7 +33,8 @@ fn spin(rounds: u64) {
 /// A fixed amount of work.
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
-    rounds: u64,
+    /// Rounds of a loop
+    pub rounds: u64,
 }
 
 impl Work {

@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sched_bpf_counters::HookCounters;
@@ -13,6 +14,7 @@ use sched_bpf_counters::HookCounters;
 use crate::cgroup::Cgroups;
 use crate::child::Child;
 use crate::cli::DemoArgs;
+use crate::cpu::Work;
 use crate::measure::Measures;
 use crate::policy::Policy;
 use crate::report::{self, Phase};
@@ -34,7 +36,13 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
         0 => None,
         ms => Some(BaseSlice::set(ms)?),
     };
-    let load = |name: &str| run_load(args, &this, &cgroups).with_context(|| name.to_string());
+    // Measured once, so that requests are the same in all phases.
+    let rounds = match args.service.work_rounds {
+        Some(rounds) => rounds,
+        None => Work::taking(Duration::from_micros(args.service.work_us)).rounds,
+    };
+    let load =
+        |name: &str| run_load(args, &this, &cgroups, rounds).with_context(|| name.to_string());
 
     let (service, hogs) = load("stock")?;
     let stock = Phase::new("stock", &service, &hogs, Vec::new())?;
@@ -69,7 +77,12 @@ fn loader(args: &DemoArgs, this: &Path) -> Result<PathBuf> {
 }
 
 /// Runs service and hogs together and returns what each measured.
-fn run_load(args: &DemoArgs, this: &Path, cgroups: &Cgroups) -> Result<(Measures, Measures)> {
+fn run_load(
+    args: &DemoArgs,
+    this: &Path,
+    cgroups: &Cgroups,
+    rounds: u64,
+) -> Result<(Measures, Measures)> {
     let cpu = args.place.cpu.to_string();
     let start = |what: &str, cgroup: &Path, seconds: u64, more: &[(&str, String)]| {
         let mut command = Command::new(this);
@@ -97,7 +110,7 @@ fn run_load(args: &DemoArgs, this: &Path, cgroups: &Cgroups) -> Result<(Measures
         args.place.seconds,
         &[
             ("--workers", args.service.workers.to_string()),
-            ("--work-us", args.service.work_us.to_string()),
+            ("--work-rounds", rounds.to_string()),
             ("--gap-us", args.service.gap_us.to_string()),
             ("--client-cpu", args.service.client_cpu.to_string()),
         ],

@@ -105,7 +105,10 @@ impl Connection {
 /// Runs the service and returns what its clients saw.
 fn run(args: &ServeArgs) -> Result<Samples> {
     cpu::pin(args.service.client_cpu)?;
-    let work = Work::taking(Duration::from_micros(args.service.work_us));
+    let work = match args.service.work_rounds {
+        Some(rounds) => Work { rounds },
+        None => Work::taking(Duration::from_micros(args.service.work_us)),
+    };
     let begin = Instant::now();
     let end = WARM_UP + Duration::from_secs(args.place.seconds);
     let gap = Duration::from_micros(args.service.gap_us);

@@ -36,7 +36,7 @@ expect register "Registered bpf_sched_ops only_tick map id [0-9]+ link id [0-9]+
 	"$BPFTOOL" struct_ops register "$DIR/answer.bpf.o" "$PIN"
 expect prog "struct_ops +name answer_tick +tag [0-9a-f]+ +gpl" "$BPFTOOL" prog show
 expect link "struct_ops +map [0-9]+" "$BPFTOOL" link show
-expect link_json '"type":"struct_ops","map_id":[0-9]+' "$BPFTOOL" -j link show
+expect link_json '"type":"struct_ops",.*"map_id":[0-9]+' "$BPFTOOL" -j link show
 expect struct_ops "only_tick +bpf_sched_ops" "$BPFTOOL" struct_ops show
 expect struct_ops_dump '"cfs_check_preempt_tick": "' "$BPFTOOL" struct_ops dump name only_tick
 expect policies "^[0-9]+ answer_tick cfs_check_preempt_tick " cat "$POLICIES"

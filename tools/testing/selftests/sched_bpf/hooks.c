@@ -63,7 +63,7 @@ static struct rounds sleeper_rounds(struct __test_metadata *_metadata, int nr_ho
 	sleep_ms(100);
 	all = sleeper.stats->rounds;
 	prompt = sleeper.stats->prompt;
-	sleep_ms(PHASE_MS);
+	sleep_ms(2 * PHASE_MS);
 	r.all = sleeper.stats->rounds - all;
 	r.late = r.all - (sleeper.stats->prompt - prompt);
 	load_stop(&sleeper);
@@ -273,8 +273,8 @@ TEST_F(wakeup, preempt)
 	       stock.late, stock.all, preempting.late, preempting.all, after.late, after.all);
 	EXPECT_GT(c.calls, 0);
 	EXPECT_EQ(c.calls, c.positive);
-	EXPECT_GT(stock.late * preempting.all, 2 * preempting.late * stock.all);
-	EXPECT_GT(after.late * preempting.all, 2 * preempting.late * after.all);
+	EXPECT_GT(2 * stock.late * preempting.all, 3 * preempting.late * stock.all);
+	EXPECT_GT(2 * after.late * preempting.all, 3 * preempting.late * after.all);
 }
 
 TEST_F(wakeup, no_opinion)
