@@ -100,6 +100,7 @@ static u32 last_id;
 	{								\
 		static_call_update(bpf_sched_call_##hook, ops->hook);	\
 	}
+
 #include <linux/bpf_sched_hooks.h>
 
 struct bpf_sched_ops bpf_sched_stubs = {
@@ -122,7 +123,8 @@ static const struct hook {
 	bool (*leads_to)(const struct bpf_sched_ops *ops);
 	void (*redirect)(const struct bpf_sched_ops *ops);
 } hooks[] = {
-#define BPF_SCHED_HOOK(hook, params, args) [BPF_SCHED_##hook] = {	\
+#define BPF_SCHED_HOOK(hook, params, args)				\
+	[BPF_SCHED_##hook] = {						\
 		.name		= #hook,				\
 		.key		= &bpf_sched_key_##hook,		\
 		.answers	= answers_##hook,			\
@@ -173,6 +175,7 @@ int bpf_sched_ask_##hook(struct bpf_sched_counters __percpu **counters,	\
 									\
 	return ret;							\
 }
+
 #include <linux/bpf_sched_hooks.h>
 
 static void list_policies(struct table *table, enum bpf_sched_hook hook)

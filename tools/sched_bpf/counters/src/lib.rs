@@ -55,7 +55,7 @@ pub fn read() -> Result<Vec<HookCounters>> {
     let text = match fs::read_to_string(POLICIES) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound && !Path::new(DEBUGFS).join("sched").exists() => {
-            bail!("{POLICIES}: no debugfs there; mount it: mount -t debugfs debugfs {DEBUGFS}")
+            bail!("{POLICIES}: no debugfs there; mount it: mount -t debugfs none {DEBUGFS}")
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {
             bail!("{POLICIES}: this kernel has no scheduler hooks for BPF")

@@ -30,11 +30,21 @@ pub enum Action {
 #[derive(Args, Clone, Debug)]
 pub struct ServiceArgs {
     /// Worker threads, each with a client thread of its own
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
     pub workers: u32,
 
     /// Work of a request: the time it takes on an idle CPU, in microseconds
-    #[arg(long, value_name = "US", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
     pub work_us: u64,
 
     /// Rounds of a loop for --work-us instead of measuring how many that takes
@@ -42,7 +52,12 @@ pub struct ServiceArgs {
     pub work_rounds: Option<u64>,
 
     /// Time between a reply and the next request, in microseconds
-    #[arg(long, value_name = "US", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(0..=10_000_000)
+    )]
     pub gap_us: u64,
 
     /// CPU of the client threads
@@ -58,7 +73,12 @@ pub struct PlaceArgs {
     pub cpu: usize,
 
     /// How long to measure, in seconds
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
     pub seconds: u64,
 }
 
@@ -66,11 +86,21 @@ pub struct PlaceArgs {
 #[derive(Args, Clone, Debug)]
 pub struct BurstArgs {
     /// Work of a hog before it sleeps: the time it takes on an idle CPU, in microseconds
-    #[arg(long, value_name = "US", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000)
+    )]
     pub burst_us: u64,
 
     /// How long it sleeps then, in microseconds; 0: never
-    #[arg(long, value_name = "US", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=10_000_000)
+    )]
     pub idle_us: u64,
 }
 
@@ -95,7 +125,12 @@ pub struct HogsArgs {
     pub place: PlaceArgs,
 
     /// Number of threads that only compute
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
     pub count: u32,
 
     #[command(flatten)]
@@ -116,7 +151,12 @@ pub struct DemoArgs {
     pub service: ServiceArgs,
 
     /// Number of hogs
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
     pub hogs: u32,
 
     #[command(flatten)]
@@ -124,16 +164,31 @@ pub struct DemoArgs {
 
     /// cpu.weight of the service (the hogs have 100). No policy may preempt for a task
     /// that has had more than its share, so the share has to suffice for the requests
-    #[arg(long, value_name = "WEIGHT", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
     pub weight: u32,
 
     /// Base slice of the fair class in milliseconds, in all phases alike; 0 leaves it.
     /// It is how long a task that does not preempt may have to wait
-    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=100)
+    )]
     pub base_slice: u64,
 
     /// How long a worker keeps its CPU under the policy, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub cap: u64,
 
     /// Write the table here too

@@ -66,7 +66,12 @@ pub struct PolicyArgs {
     pub target: TargetArgs,
 
     /// How long a running task of the target keeps its CPU, in milliseconds (1..1000)
-    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub cap: u64,
 }
 

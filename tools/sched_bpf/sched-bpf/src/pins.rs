@@ -27,7 +27,7 @@ pub fn require_bpffs() -> Result<()> {
     ensure!(
         fs_type == BPF_FS_MAGIC,
         "{BPFFS}: no BPF file system there, which keeping a policy needs; mount it: \
-         mount -t bpf bpf {BPFFS}"
+         mount -t bpf none {BPFFS}"
     );
     Ok(())
 }

@@ -28,7 +28,7 @@ expect()
 ktap_print_header
 ktap_set_plan 8
 
-mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 mkdir -p "$PIN"
 trap 'rm -rf "$PIN"' EXIT
 

@@ -253,7 +253,7 @@ uint64_t switches(pid_t pid)
 typedef bool (*line_fn)(const struct counters *c, void *arg);
 
 /* Calls @fn for each line of this policy and hook until it returns true. */
-static int for_each_line(const char *policy, const char *hook, line_fn fn, void *arg)
+static int each_line(const char *policy, const char *hook, line_fn fn, void *arg)
 {
 	char name[64], hook_name[64], *line, *save;
 	static char buf[65536];
@@ -283,7 +283,7 @@ static bool take_line(const struct counters *c, void *arg)
 int read_counters(const char *policy, const char *hook, struct counters *c)
 {
 	memset(c, 0, sizeof(*c));
-	return for_each_line(policy, hook, take_line, c);
+	return each_line(policy, hook, take_line, c);
 }
 
 static bool count_line(const struct counters *c, void *arg)
@@ -296,7 +296,7 @@ int count_policies(const char *policy, const char *hook)
 {
 	int n = 0, err;
 
-	err = for_each_line(policy, hook, count_line, &n);
+	err = each_line(policy, hook, count_line, &n);
 	return err == -ENOENT ? n : err;
 }
 

@@ -13,14 +13,17 @@
 #define TEST_CPU	0
 #define LOAD_CPU	1
 
-/* What a load process reports of itself, in memory shared with the test. */
+/*
+ * What a load process reports of itself, in memory shared with the test. Both
+ * sides call into libc between any two accesses.
+ */
 struct load_stats {
 	/* turns of its loop: the rounds of a sleeper, the spins of a hog */
-	volatile uint64_t rounds;
+	uint64_t rounds;
 	/* longest time between two turns: it was runnable and did not run */
-	volatile uint64_t max_gap_ns;
+	uint64_t max_gap_ns;
 	/* turns of which this time was below 1 ms */
-	volatile uint64_t prompt;
+	uint64_t prompt;
 };
 
 struct load {

@@ -25,11 +25,9 @@ int BPF_PROG(not_a_hook)
 	return 0;
 }
 
-/* A pointer is no answer. */
 SEC("?sched/cfs_check_preempt_wakeup")
-__u64 BPF_PROG(returns_pointer, struct task_struct *curr, struct task_struct *p)
+void BPF_PROG(returns_nothing, struct task_struct *curr, struct task_struct *p)
 {
-	return (__u64)p;
 }
 
 SEC("?sched/cfs_check_preempt_wakeup")

@@ -32,7 +32,7 @@ int BPF_PROG(wakeup, struct task_struct *curr, struct task_struct *p)
 SEC("sched/cfs_wakeup_preempt_entity")
 int BPF_PROG(preempt_entity, struct sched_entity *curr, struct sched_entity *se)
 {
-	if (curr == NULL || se == NULL)
+	if (!curr || !se)
 		return 0;
 
 	if (tgidpid) {
