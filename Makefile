@@ -2,8 +2,8 @@
 # interruption; what they do is in dev/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help setup tree kernel kernel-off selftests vm demo test check series edit pull clean distclean
-export LINUX
+.PHONY: help setup tree kernel kernel-off selftests vm demo test test-vm check series edit pull clean distclean
+export LINUX T
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,9 @@ demo: selftests ## Show a policy changing what the scheduler does
 
 test: selftests kernel-off ## Run every test; the last line counts them
 	@dev/test
+
+test-vm: selftests ## Run the selftests only; T=hooks runs one of their programs
+	@dev/test vm
 
 check: selftests kernel-off ## Run the tests that need no virtual machine
 	@dev/check

@@ -51,7 +51,6 @@ extern struct bpf_sched_ops bpf_sched_stubs;
 
 /* The type of the BPF programs that may call the kfuncs. */
 extern struct bpf_struct_ops bpf_sched_struct_ops;
-int bpf_sched_kfuncs_init(void);
 
 int bpf_sched_validate(const struct bpf_sched_ops *ops);
 int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *link);

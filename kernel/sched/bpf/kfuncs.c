@@ -119,7 +119,8 @@ static const struct btf_kfunc_id_set kfunc_set = {
 	.filter	= kfunc_filter,
 };
 
-int __init bpf_sched_kfuncs_init(void)
+static int __init bpf_sched_kfuncs_init(void)
 {
 	return register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &kfunc_set);
 }
+late_initcall(bpf_sched_kfuncs_init);

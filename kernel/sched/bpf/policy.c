@@ -116,13 +116,15 @@ struct bpf_sched_ops bpf_sched_stubs = {
  * @leads_to: does its static call lead to the answer of this table?
  * @redirect: make it so
  */
-static const struct hook {
+struct hook {
 	const char *name;
 	struct static_key_false *key;
 	bool (*answers)(const struct bpf_sched_ops *ops);
 	bool (*leads_to)(const struct bpf_sched_ops *ops);
 	void (*redirect)(const struct bpf_sched_ops *ops);
-} hooks[] = {
+};
+
+static const struct hook hooks[] = {
 #define BPF_SCHED_HOOK(hook, params, args)				\
 	[BPF_SCHED_##hook] = {						\
 		.name		= #hook,				\

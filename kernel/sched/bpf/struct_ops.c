@@ -91,9 +91,7 @@ static int __init bpf_sched_init(void)
 {
 	int ret;
 
-	/* kfuncs first: a program must find them once its type exists. */
-	ret = bpf_sched_kfuncs_init();
-	ret = ret ?: register_bpf_struct_ops(&bpf_sched_struct_ops, bpf_sched_ops);
+	ret = register_bpf_struct_ops(&bpf_sched_struct_ops, bpf_sched_ops);
 	if (ret)
 		pr_err("sched_bpf: cannot register struct bpf_sched_ops: %d\n", ret);
 
