@@ -83,7 +83,7 @@ step() {
 # inputs_changed STAMP FILE...: true if the files are not those that STAMP was
 # made of. Pair with inputs_done once the work that depends on them is done.
 inputs_hash() {
-	sha256sum -- "$@" | sha256sum | cut -d' ' -f1
+	cat -- "$@" | sha256sum | cut -d' ' -f1
 }
 
 inputs_changed() {
