@@ -253,28 +253,42 @@ TEST_F(wakeup, do_not_preempt)
 	EXPECT_GT(after.all, 4 * denied.all);
 }
 
-/* Among several hogs the sleeper often has to wait. The policy lets it in. */
+/* Is the part of late rounds in @r at most two thirds of that in @stock? */
+static bool is_prompter(struct rounds r, struct rounds stock)
+{
+	return 3 * r.late * stock.all <= 2 * stock.late * r.all;
+}
+
+/*
+ * Among several hogs the sleeper often has to wait. The policy lets it in. Tried
+ * again if the machine was too busy to tell: without an effect the parts of late
+ * rounds differ by chance, and not by a third.
+ */
 TEST_F(wakeup, preempt)
 {
 	struct rounds stock, preempting, after;
 	struct bpf_link *link;
 	struct counters c;
+	int tries = 3;
 
-	stock = sleeper_rounds(_metadata, MAX_HOGS, 0);
-	set_answer(self->skel, 1);
-	link = bpf_map__attach_struct_ops(self->map);
-	ASSERT_NE(NULL, link);
-	preempting = sleeper_rounds(_metadata, MAX_HOGS, 0);
-	ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
-	bpf_link__destroy(link);
-	after = sleeper_rounds(_metadata, MAX_HOGS, 0);
+	do {
+		stock = sleeper_rounds(_metadata, MAX_HOGS, 0);
+		set_answer(self->skel, 1);
+		link = bpf_map__attach_struct_ops(self->map);
+		ASSERT_NE(NULL, link);
+		preempting = sleeper_rounds(_metadata, MAX_HOGS, 0);
+		ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
+		bpf_link__destroy(link);
+		after = sleeper_rounds(_metadata, MAX_HOGS, 0);
 
-	TH_LOG("late of all rounds: stock %lu of %lu, preempting %lu of %lu, after %lu of %lu",
-	       stock.late, stock.all, preempting.late, preempting.all, after.late, after.all);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.positive);
-	EXPECT_GT(2 * stock.late * preempting.all, 3 * preempting.late * stock.all);
-	EXPECT_GT(2 * after.late * preempting.all, 3 * preempting.late * after.all);
+		TH_LOG("late: stock %lu of %lu, preempting %lu of %lu, after %lu of %lu",
+		       stock.late, stock.all, preempting.late, preempting.all,
+		       after.late, after.all);
+		EXPECT_GT(c.calls, 0);
+		EXPECT_EQ(c.calls, c.positive);
+	} while (!(is_prompter(preempting, stock) && is_prompter(preempting, after)) && --tries);
+
+	EXPECT_GT(tries, 0);
 }
 
 TEST_F(wakeup, no_opinion)
