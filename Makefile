@@ -2,7 +2,7 @@
 # interruption; what they do is in dev/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help setup tree kernel kernel-off selftests vm demo test test-vm check series edit pull clean distclean
+.PHONY: help setup tree kernel kernel-off selftests vm demo test test-vm test-debug check series edit pull clean distclean
 export LINUX T
 
 help: ## Show this list
@@ -35,6 +35,10 @@ test: selftests kernel-off ## Run every test; the last line counts them
 
 test-vm: selftests ## Run the selftests only; T=hooks runs one of their programs
 	@dev/test vm
+
+test-debug: selftests ## Run the selftests on a kernel that checks itself; takes long
+	@dev/kernel debug
+	@dev/test debug
 
 check: selftests kernel-off ## Run the tests that need no virtual machine
 	@dev/check

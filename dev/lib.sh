@@ -77,7 +77,7 @@ step() {
 		printf 'error: the whole log is %s\n' "$log" >&2
 		return "$rc"
 	fi
-	printf '%-12s %s\n' "$name" "$(elapsed $((SECONDS - start)))" | tee -a "$TIMES"
+	printf '%-15s %s\n' "$name" "$(elapsed $((SECONDS - start)))" | tee -a "$TIMES"
 }
 
 # inputs_changed STAMP FILE...: true if the files are not those that STAMP was

@@ -16,14 +16,34 @@ struct task_struct;
 #define BPF_SCHED_NAME_LEN	16
 
 /**
+ * enum bpf_sched_flags - flags of struct bpf_sched_ops
+ * @BPF_SCHED_F_SHADOW: ask and count, never obey: the way to try a policy on a
+ *	system that matters. An answer of a shadow policy does not keep the
+ *	policies after it from being asked.
+ * @BPF_SCHED_F_DETACH_OVERRULED: detach the policy when it is overruled too
+ *	often, see overruled_limit in Documentation/scheduler/sched-bpf.rst,
+ *	instead of reporting it only.
+ */
+enum bpf_sched_flags {
+	BPF_SCHED_F_SHADOW		= 1U << 0,
+	BPF_SCHED_F_DETACH_OVERRULED	= 1U << 1,
+};
+
+#define BPF_SCHED_F_ALL	(BPF_SCHED_F_SHADOW | BPF_SCHED_F_DETACH_OVERRULED)
+
+/**
  * struct bpf_sched_policy - one attachment of a policy
- * @id: number of the attachment, never zero, not reused before it wraps
+ * @id: number of the attachment, never zero, not reused before it wraps; the id
+ *	that debugfs and bpftool show
+ * @cgroup_id: id, as bpf_get_current_cgroup_id() gives it, of the cgroup that it
+ *	       is attached to; zero if it is attached to none and so to all tasks
  *
  * Passed to every callback as "this". A table that is attached twice gets two
- * of them.
+ * of them. Constant while the policy is attached, over a replacement too.
  */
 struct bpf_sched_policy {
 	u32 id;
+	u64 cgroup_id;
 };
 
 /* A parenthesised list of bpf_sched_hooks.h without its parentheses. */
@@ -38,7 +58,7 @@ struct bpf_sched_policy {
  *
  * One member per entry of bpf_sched_hooks.h, where each is documented, and:
  *
- * @flags: BPF_SCHED_F_*; none is defined yet, must be zero.
+ * @flags: of enum bpf_sched_flags. One that this kernel does not know is refused.
  * @name: shown with the counters, for example in debugfs. Not empty, of the
  *	  characters of a BPF object name, need not be unique.
  */

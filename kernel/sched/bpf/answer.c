@@ -29,7 +29,17 @@
  */
 #define MIN_TURN_NS	(100 * NSEC_PER_USEC)
 
-u64 bpf_sched_max_hold_ns = 100 * NSEC_PER_MSEC;
+/**
+ * struct undecided - shadow answers to a wakeup that the fair class has to decide
+ * @wakee: the wakee
+ * @clock: rq_clock() of the question; with @wakee it names the wakeup
+ * @shadow: see struct bpf_sched_answer
+ */
+struct undecided {
+	const struct task_struct *wakee;
+	u64 clock;
+	u64 shadow[2];
+};
 
 /**
  * struct turn - the turn of the entity that is running on a CPU
@@ -39,9 +49,10 @@ u64 bpf_sched_max_hold_ns = 100 * NSEC_PER_MSEC;
  * @held_since: rq_clock() at the first obeyed answer that held the CPU, or zero
  * @next: wakee that a policy granted preemption and that has yet to be picked
  * @held: the last tick answer was to keep running
+ * @undecided: per wakeup hook
  *
- * Protected by the lock of the CPU's rq. Both pointers may be stale and are
- * compared only. rq_clock() is used and not execution time because others wait
+ * Protected by the lock of the CPU's rq. Pointers may be stale and are compared
+ * only. rq_clock() is used and not execution time because others wait
  * in real time: under proxy execution the donor's execution time stands still.
  */
 struct turn {
@@ -50,6 +61,7 @@ struct turn {
 	u64 held_since;
 	const struct sched_entity *next;
 	bool held;
+	struct undecided undecided[2];
 };
 
 static DEFINE_PER_CPU(struct turn, turns);
@@ -68,17 +80,22 @@ static struct turn *current_turn(struct rq *rq)
 
 /*
  * For how many nanoseconds the CPU may be held on for the entity of @turn, zero
- * if it may not. Time starts with the first question.
+ * if it may not. Time starts with the first answer that is obeyed.
  */
-static u64 hold_left(struct rq *rq, struct turn *turn)
+static u64 hold_left(struct rq *rq, const struct turn *turn)
 {
-	u64 max = READ_ONCE(bpf_sched_max_hold_ns), held;
+	u64 max = READ_ONCE(bpf_sched_max_hold_ns.val), held = 0;
 
-	if (!turn->held_since)
-		turn->held_since = rq_clock(rq);
-	held = rq_clock(rq) - turn->held_since;
+	if (turn->held_since)
+		held = rq_clock(rq) - turn->held_since;
 
 	return held < max ? max - held : 0;
+}
+
+static void start_hold(struct rq *rq, struct turn *turn)
+{
+	if (!turn->held_since)
+		turn->held_since = rq_clock(rq);
 }
 
 /*
@@ -93,9 +110,27 @@ static void limit_protection(struct sched_entity *se, u64 ns)
 		se->vprot = vprot;
 }
 
-static void count_overruled(struct bpf_sched_counters __percpu *counters)
+/* Add @n to what the shadow policies in @mask would have changed. */
+static void count_differ(enum bpf_sched_hook hook, u64 mask, int n)
 {
-	this_cpu_inc(counters->overruled);
+	struct bpf_sched_attachment *policy;
+
+	while (mask) {
+		policy = bpf_sched_attachment(__ffs64(mask));
+		mask &= mask - 1;
+		if (policy)
+			this_cpu_add(policy->counters[hook].differ, n);
+	}
+}
+
+/* Shadow answers that would not be obeyed change nothing. */
+static void overrule_shadow(enum bpf_sched_hook hook, u64 *mask,
+			    enum bpf_sched_bound bound, int answer)
+{
+	while (*mask) {
+		bpf_sched_overruled(bpf_sched_attachment(__ffs64(*mask)), hook, bound, answer);
+		*mask &= *mask - 1;
+	}
 }
 
 bool __bpf_sched_held(struct rq *rq)
@@ -110,7 +145,7 @@ bool __bpf_sched_held(struct rq *rq)
 		return false;
 
 	turn = current_turn(rq);
-	return turn->held && hold_left(rq, turn);
+	return turn->held && hold_left(rq, turn) && !READ_ONCE(bpf_sched_off);
 }
 
 void __bpf_sched_yield(struct rq *rq)
@@ -124,8 +159,8 @@ void __bpf_sched_yield(struct rq *rq)
  * Do what the answer @ret says of the wakee @se. True if that decided the
  * wakeup, false if it was no opinion or was overruled.
  */
-static bool obey_wakeup(struct rq *rq, struct sched_entity *se, int ret,
-			struct bpf_sched_counters __percpu *counters)
+static bool obey_wakeup(struct rq *rq, struct sched_entity *se, enum bpf_sched_hook hook,
+			int ret, struct bpf_sched_attachment *policy)
 {
 	struct turn *turn = current_turn(rq);
 	struct sched_entity *curr = &rq->donor->se;
@@ -136,15 +171,20 @@ static bool obey_wakeup(struct rq *rq, struct sched_entity *se, int ret,
 
 	if (ret < 0) {
 		left = hold_left(rq, turn);
-		if (!left)
-			goto overruled;
+		if (!left) {
+			bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_hold, ret);
+			return false;
+		}
+		start_hold(rq, turn);
 		/* No more questions may follow, so let time end it. */
 		limit_protection(curr, left);
 		return true;
 	}
 
-	if (!entity_eligible(&rq->cfs, se))
-		goto overruled;
+	if (!entity_eligible(&rq->cfs, se)) {
+		bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_eligible, ret);
+		return false;
+	}
 
 	/*
 	 * A reschedule alone may pick @curr again. Make the wakee the next
@@ -157,41 +197,152 @@ static bool obey_wakeup(struct rq *rq, struct sched_entity *se, int ret,
 	limit_protection(curr, 0);
 	resched_curr_lazy(rq);
 	return true;
+}
 
-overruled:
-	count_overruled(counters);
-	return false;
+/*
+ * Compare the shadow answers with what becomes of the wakeup of @p: what @ret
+ * says if that decided it. Else the fair class has to decide: as if @p did not
+ * preempt, until it says that @p does.
+ */
+static void compare_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_hook hook,
+			   bool decided, int ret, u64 *shadow)
+{
+	struct turn *turn = current_turn(rq);
+	struct undecided *undecided;
+
+	if (!hold_left(rq, turn))
+		overrule_shadow(hook, &shadow[0], BPF_SCHED_BOUND_hold, -1);
+	if (!entity_eligible(&rq->cfs, &p->se))
+		overrule_shadow(hook, &shadow[1], BPF_SCHED_BOUND_eligible, 1);
+
+	if (decided) {
+		count_differ(hook, shadow[ret < 0], 1);
+		return;
+	}
+
+	count_differ(hook, shadow[1], 1);
+	undecided = &turn->undecided[hook == BPF_SCHED_cfs_wakeup_preempt_entity];
+	undecided->wakee = p;
+	undecided->clock = rq_clock(rq);
+	undecided->shadow[0] = shadow[0];
+	undecided->shadow[1] = shadow[1];
+}
+
+void __bpf_sched_preempts(struct rq *rq, struct task_struct *p)
+{
+	static const enum bpf_sched_hook hooks[] = {
+		BPF_SCHED_cfs_check_preempt_wakeup,
+		BPF_SCHED_cfs_wakeup_preempt_entity,
+	};
+	struct turn *turn = current_turn(rq);
+	int i;
+
+	lockdep_assert_rq_held(rq);
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		struct undecided *undecided = &turn->undecided[i];
+
+		if (undecided->wakee == p && undecided->clock == rq_clock(rq)) {
+			count_differ(hooks[i], undecided->shadow[1], -1);
+			count_differ(hooks[i], undecided->shadow[0], 1);
+		}
+		undecided->wakee = NULL;
+	}
+}
+
+static bool decide_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_hook hook,
+			  int ret, struct bpf_sched_answer *answer)
+{
+	bool decided = obey_wakeup(rq, &p->se, hook, ret, answer->policy);
+
+	if (unlikely(answer->shadow[0] | answer->shadow[1]))
+		compare_wakeup(rq, p, hook, decided, ret, answer->shadow);
+
+	return decided;
 }
 
 bool __bpf_sched_wakeup(struct rq *rq, struct task_struct *p)
 {
-	struct bpf_sched_counters __percpu *counters = NULL;
+	struct bpf_sched_answer answer;
 	int ret;
 
 	lockdep_assert_rq_held(rq);
 
-	ret = bpf_sched_ask_cfs_check_preempt_wakeup(&counters, rq->donor, p);
+	ret = bpf_sched_ask_cfs_check_preempt_wakeup(&answer, p, rq->donor, rq->donor, p);
 
-	return obey_wakeup(rq, &p->se, ret, counters);
+	return decide_wakeup(rq, p, BPF_SCHED_cfs_check_preempt_wakeup, ret, &answer);
 }
 
 bool __bpf_sched_wakeup_entity(struct rq *rq, struct sched_entity *se)
 {
-	struct bpf_sched_counters __percpu *counters = NULL;
+	struct task_struct *p = container_of(se, struct task_struct, se);
+	struct bpf_sched_answer answer;
 	int ret;
 
 	lockdep_assert_rq_held(rq);
 
-	ret = bpf_sched_ask_cfs_wakeup_preempt_entity(&counters, &rq->donor->se, se);
+	ret = bpf_sched_ask_cfs_wakeup_preempt_entity(&answer, p, rq->donor,
+						      &rq->donor->se, se);
 
-	return obey_wakeup(rq, se, ret, counters);
+	return decide_wakeup(rq, p, BPF_SCHED_cfs_wakeup_preempt_entity, ret, &answer);
+}
+
+/*
+ * Compare the shadow answers with what becomes of the turn of @se: what @ret
+ * says if that decided it, else what update_curr() is about to find.
+ */
+static void compare_tick(struct rq *rq, struct sched_entity *se, u64 delta_exec,
+			 bool decided, int ret, u64 *shadow)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
+	bool ends = (s64)(se->vruntime - se->deadline) >= 0 ||
+		    (s64)(se->vprot - se->vruntime) <= 0;
+
+	if (!hold_left(rq, current_turn(rq)))
+		overrule_shadow(hook, &shadow[0], BPF_SCHED_BOUND_hold, -1);
+	if (delta_exec < MIN_TURN_NS)
+		overrule_shadow(hook, &shadow[1], BPF_SCHED_BOUND_turn, 1);
+
+	if (decided)
+		ends = ret > 0;
+	count_differ(hook, shadow[!ends], 1);
+}
+
+/* Do what the answer @ret says of the turn of @se. True if that decided it. */
+static bool obey_tick(struct rq *rq, struct sched_entity *se, u64 delta_exec,
+		      int ret, struct bpf_sched_attachment *policy)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
+	struct turn *turn = current_turn(rq);
+
+	if (!ret)
+		return false;
+
+	if (ret < 0) {
+		if (!hold_left(rq, turn)) {
+			bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_hold, ret);
+			return false;
+		}
+		start_hold(rq, turn);
+		turn->held = true;
+		return true;
+	}
+
+	if (delta_exec < MIN_TURN_NS) {
+		bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_turn, ret);
+		return false;
+	}
+
+	return true;
 }
 
 bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 {
-	struct bpf_sched_counters __percpu *counters = NULL;
+	struct bpf_sched_answer answer;
+	struct task_struct *p;
 	struct turn *turn;
 	u64 delta_exec;
+	bool decided;
 	int ret;
 
 	lockdep_assert_rq_held(rq);
@@ -214,29 +365,22 @@ bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 		return false;
 
 	/* SCHED_IDLE gives way to all others: not a question for a policy. */
-	if (task_has_idle_policy(container_of(se, struct task_struct, se)))
+	p = container_of(se, struct task_struct, se);
+	if (task_has_idle_policy(p))
 		return false;
 
 	delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime;
-	ret = bpf_sched_ask_cfs_check_preempt_tick(&counters, se, delta_exec);
-	if (!ret)
+	ret = bpf_sched_ask_cfs_check_preempt_tick(&answer, p, NULL, se, delta_exec);
+	decided = obey_tick(rq, se, delta_exec, ret, answer.policy);
+	if (unlikely(answer.shadow[0] | answer.shadow[1]))
+		compare_tick(rq, se, delta_exec, decided, ret, answer.shadow);
+
+	if (!decided)
 		return false;
-
-	if (ret < 0) {
-		if (!hold_left(rq, turn))
-			goto overruled;
-		turn->held = true;
+	if (ret < 0)
 		return true;
-	}
-
-	if (delta_exec < MIN_TURN_NS)
-		goto overruled;
 
 	/* update_deadline() takes this for a request that has been served. */
 	se->deadline = se->vruntime;
-	return false;
-
-overruled:
-	count_overruled(counters);
 	return false;
 }

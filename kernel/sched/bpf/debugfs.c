@@ -1,63 +1,167 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * <debugfs>/sched/bpf/: what policies answered, and the bounds they are held to.
+ * <debugfs>/sched/bpf/: the policies, what they answered, and what they are held
+ * to. The first line of a table names its columns; others may be added.
  *
- * policies	a line for each policy and hook that it answers, in the order of
- *		asking: id, name, hook, calls, negative, zero, positive, overruled
- * max_hold_ns	how long "keep running" may hold a CPU, in nanoseconds
+ * policies	a line for each policy, by age:
+ *		id	of the attachment
+ *		name	of the policy
+ *		provider	of its answers
+ *		link, map	ids of the BPF objects, or 0
+ *		cgroup	id of the cgroup that it is attached to, or 0
+ *		position	among the policies attached there, from 0
+ *		preorder	1 if attached with BPF_F_PREORDER
+ *		flags	of struct bpf_sched_ops
+ *		attached_ns	boot time of its attachment
+ * counters	a line for each policy and hook that it answers: the policy's id and
+ *		name, the hook, the id of the BPF program, and the sums of struct
+ *		bpf_sched_counters, overruled in all and by bound
+ * enabled	0: no policy is asked or obeyed; 1: they are
+ * <knob>	see guard.c
  */
 
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/seq_file.h>
-#include <linux/time64.h>
 
 #include "internal.h"
 
-static void show_hook(void *arg, u32 id, const char *policy, const char *hook,
-		      const struct bpf_sched_counters *sum)
+static unsigned int position(const struct bpf_sched_attachment *policy)
 {
-	seq_printf(arg, "%u %s %s %llu %llu %llu %llu %llu\n", id, policy, hook,
-		   sum->calls, sum->negative, sum->zero, sum->positive, sum->overruled);
+	const struct bpf_sched_attachment *p;
+	unsigned int n = 0;
+
+	list_for_each_entry(p, &policy->scope->policies, node) {
+		if (p == policy)
+			break;
+		n++;
+	}
+
+	return n;
+}
+
+static void show_policy(void *arg, struct bpf_sched_attachment *policy,
+			const struct bpf_sched_ops *ops)
+{
+	struct bpf_sched_bpf_ids ids = bpf_sched_bpf_ids(policy, ops);
+
+	seq_printf(arg, "%u %s bpf %u %u %llu %u %d %llu %llu\n", policy->handle.id, ops->name,
+		   ids.link, ids.map, policy->handle.cgroup_id, position(policy),
+		   policy->preorder, ops->flags, policy->attached_ns);
 }
 
 static int policies_show(struct seq_file *m, void *v)
 {
-	seq_puts(m, "id name hook calls negative zero positive overruled\n");
-	bpf_sched_for_each(show_hook, m);
+	seq_puts(m, "id name provider link map cgroup position preorder flags attached_ns\n");
+	bpf_sched_for_each(show_policy, m);
 
 	return 0;
 }
 
 DEFINE_SHOW_ATTRIBUTE(policies);
 
-static int max_hold_ns_get(void *data, u64 *val)
+static void show_counters(void *arg, struct bpf_sched_attachment *policy,
+			  const struct bpf_sched_ops *ops)
 {
-	*val = READ_ONCE(bpf_sched_max_hold_ns);
+	struct bpf_sched_bpf_ids ids = bpf_sched_bpf_ids(policy, ops);
+	struct bpf_sched_counters sum;
+	enum bpf_sched_bound bound;
+	enum bpf_sched_hook hook;
+
+	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
+		u64 overruled = 0;
+
+		if (!bpf_sched_has_answer(ops, hook))
+			continue;
+
+		sum = bpf_sched_sum(policy, hook);
+		seq_printf(arg, "%u %s %s %u %llu %llu %llu %llu", policy->handle.id, ops->name,
+			   bpf_sched_hook_names[hook], ids.prog[hook], sum.calls,
+			   sum.negative, sum.zero, sum.positive);
+		for (bound = 0; bound < BPF_SCHED_NR_BOUNDS; bound++)
+			overruled += sum.overruled[bound];
+		seq_printf(arg, " %llu", overruled);
+		for (bound = 0; bound < BPF_SCHED_NR_BOUNDS; bound++)
+			seq_printf(arg, " %llu", sum.overruled[bound]);
+		seq_printf(arg, " %llu %llu %llu %llu\n", sum.differ, sum.slow, sum.time_ns,
+			   sum.max_ns);
+	}
+}
+
+static int counters_show(struct seq_file *m, void *v)
+{
+	seq_puts(m, "id name hook prog calls negative zero positive overruled");
+#define BPF_SCHED_BOUND(bound, text) seq_puts(m, " overruled_" #bound);
+	BPF_SCHED_BOUNDS
+#undef BPF_SCHED_BOUND
+	seq_puts(m, " differ slow time_ns max_ns\n");
+	bpf_sched_for_each(show_counters, m);
 
 	return 0;
 }
 
-static int max_hold_ns_set(void *data, u64 val)
+DEFINE_SHOW_ATTRIBUTE(counters);
+
+static int enabled_get(void *data, u64 *val)
 {
-	if (val < BPF_SCHED_MAX_HOLD_NS_MIN || val > BPF_SCHED_MAX_HOLD_NS_MAX)
+	*val = !READ_ONCE(bpf_sched_off);
+
+	return 0;
+}
+
+static int enabled_set(void *data, u64 val)
+{
+	if (val > 1)
 		return -ERANGE;
 
-	WRITE_ONCE(bpf_sched_max_hold_ns, val);
+	WRITE_ONCE(bpf_sched_off, !val);
 
 	return 0;
 }
 
-DEFINE_DEBUGFS_ATTRIBUTE(max_hold_ns_fops, max_hold_ns_get, max_hold_ns_set, "%llu\n");
+DEFINE_DEBUGFS_ATTRIBUTE(enabled_fops, enabled_get, enabled_set, "%llu\n");
+
+static int knob_get(void *data, u64 *val)
+{
+	struct bpf_sched_knob *knob = data;
+
+	*val = READ_ONCE(knob->val);
+
+	return 0;
+}
+
+static int knob_set(void *data, u64 val)
+{
+	struct bpf_sched_knob *knob = data;
+
+	if (val < knob->min || val > knob->max)
+		return -ERANGE;
+
+	WRITE_ONCE(knob->val, val);
+
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(knob_fops, knob_get, knob_set, "%llu\n");
+
+static struct bpf_sched_knob * const knobs[] = {
+	&bpf_sched_max_hold_ns,
+	&bpf_sched_max_call_ns,
+	&bpf_sched_overruled_limit,
+};
 
 static int __init bpf_sched_debugfs_init(void)
 {
 	struct dentry *sched = debugfs_lookup("sched", NULL);
 	struct dentry *dir = debugfs_create_dir("bpf", sched);
+	int i;
 
 	dput(sched);
 	debugfs_create_file("policies", 0444, dir, NULL, &policies_fops);
-	debugfs_create_file("max_hold_ns", 0644, dir, NULL, &max_hold_ns_fops);
+	debugfs_create_file("counters", 0444, dir, NULL, &counters_fops);
+	debugfs_create_file("enabled", 0644, dir, NULL, &enabled_fops);
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		debugfs_create_file(knobs[i]->name, 0644, dir, knobs[i], &knob_fops);
 
 	return 0;
 }

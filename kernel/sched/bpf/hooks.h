@@ -19,6 +19,8 @@
 	DECLARE_STATIC_KEY_FALSE(bpf_sched_key_##hook);
 #include <linux/bpf_sched_hooks.h>
 
+DECLARE_STATIC_KEY_FALSE(bpf_sched_key_shadow);
+
 #define bpf_sched_hook_enabled(name)	\
 	static_branch_unlikely(&bpf_sched_key_##name)
 
@@ -26,6 +28,7 @@ bool __bpf_sched_held(struct rq *rq);
 void __bpf_sched_yield(struct rq *rq);
 bool __bpf_sched_wakeup(struct rq *rq, struct task_struct *p);
 bool __bpf_sched_wakeup_entity(struct rq *rq, struct sched_entity *se);
+void __bpf_sched_preempts(struct rq *rq, struct task_struct *p);
 bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
 
 /*
@@ -66,6 +69,13 @@ static __always_inline bool bpf_sched_wakeup_entity(struct rq *rq,
 	       __bpf_sched_wakeup_entity(rq, se);
 }
 
+/* The fair class decides that @p preempts: tell those who only look on. */
+static __always_inline void bpf_sched_preempts(struct rq *rq, struct task_struct *p)
+{
+	if (bpf_sched_hook_enabled(shadow))
+		__bpf_sched_preempts(rq, p);
+}
+
 /*
  * Ask whether the turn of @se ends. True to keep it running. If it is to end,
  * its deadline is brought forward so that update_deadline() ends its request.
@@ -82,6 +92,7 @@ static inline bool bpf_sched_held(struct rq *rq) { return false; }
 static inline void bpf_sched_yield(struct rq *rq) {}
 static inline bool bpf_sched_wakeup(struct rq *rq, struct task_struct *p) { return false; }
 static inline bool bpf_sched_wakeup_entity(struct rq *rq, struct sched_entity *se) { return false; }
+static inline void bpf_sched_preempts(struct rq *rq, struct task_struct *p) {}
 static inline bool bpf_sched_tick(struct rq *rq, struct sched_entity *se) { return false; }
 
 #endif /* !CONFIG_BPF_SCHED */

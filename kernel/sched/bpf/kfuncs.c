@@ -104,13 +104,34 @@ BTF_ID_FLAGS(func, bpf_sched_entity_to_cgrpid, KF_RCU)
 BTF_ID_FLAGS(func, bpf_sched_entity_belongs_to_cgrp, KF_RCU)
 BTF_KFUNCS_END(bpf_sched_kfunc_ids)
 
-/* Filters see the kfuncs of every struct_ops type: judge only our own. */
+/*
+ * What a policy may call of what others provide: what neither loops over more than
+ * the verifier sees nor may wake a task, as releasing the last reference to some
+ * objects does.
+ */
+BTF_SET_START(allowed_ids)
+BTF_ID(func, bpf_cast_to_kern_ctx)
+BTF_ID(func, bpf_rdonly_cast)
+BTF_ID(func, bpf_rcu_read_lock)
+BTF_ID(func, bpf_rcu_read_unlock)
+BTF_ID(func, bpf_task_under_cgroup)
+BTF_ID(func, bpf_cpumask_first)
+BTF_ID(func, bpf_cpumask_test_cpu)
+BTF_ID(func, bpf_cpumask_weight)
+BTF_SET_END(allowed_ids)
+
+/* Filters see the kfuncs and the programs of others too. */
 static int kfunc_filter(const struct bpf_prog *prog, u32 kfunc_id)
 {
-	if (!btf_id_set8_contains(&bpf_sched_kfunc_ids, kfunc_id))
-		return 0;
+	bool policy = prog->type == BPF_PROG_TYPE_STRUCT_OPS &&
+		      prog->aux->st_ops == &bpf_sched_struct_ops;
 
-	return prog->aux->st_ops == &bpf_sched_struct_ops ? 0 : -EACCES;
+	if (btf_id_set8_contains(&bpf_sched_kfunc_ids, kfunc_id))
+		return policy ? 0 : -EACCES;
+	if (policy)
+		return btf_id_set_contains(&allowed_ids, kfunc_id) ? 0 : -EACCES;
+
+	return 0;
 }
 
 static const struct btf_kfunc_id_set kfunc_set = {
@@ -119,8 +140,13 @@ static const struct btf_kfunc_id_set kfunc_set = {
 	.filter	= kfunc_filter,
 };
 
+/*
+ * The filter has to be where kfuncs are that it refuses: with those of struct_ops
+ * programs and with those of all programs, the unspecified type.
+ */
 static int __init bpf_sched_kfuncs_init(void)
 {
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &kfunc_set);
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_STRUCT_OPS, &kfunc_set) ?:
+	       register_btf_kfunc_id_set(BPF_PROG_TYPE_UNSPEC, &kfunc_set);
 }
 late_initcall(bpf_sched_kfuncs_init);

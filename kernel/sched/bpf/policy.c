@@ -2,77 +2,42 @@
 /*
  * Attaches, replaces and detaches policies, and asks them.
  *
- * What is asked is one immutable table, published by RCU, that lists for each
- * hook the policies that answer it. A change builds the next table, publishes it
- * with one store and waits for a grace period: questions see the policies before
- * the change or after it, never half of it, and after the wait no CPU is inside
- * a policy that has left.
+ * What is asked exists in two generations: the order of each scope and the table
+ * of each policy. A change makes the next generation, publishes it with one store
+ * and waits for a grace period: questions see the policies before the change or
+ * after it, never half of it, and after the wait no CPU is inside a policy that
+ * has left. As a change waits for the readers of the one before, two generations
+ * are enough, and neither detaching nor replacing needs memory.
  */
 
 #include <linux/bpf.h>
+#include <linux/cgroup.h>
 #include <linux/cleanup.h>
+#include <linux/filter.h>
 #include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/static_call.h>
+#include <linux/timekeeping.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/bpf_sched.h>
 
 #include "hooks.h"
 #include "internal.h"
 
-/**
- * struct policy - an attached policy
- * @handle: what its callbacks get as "this"
- * @ops: its answers; a replacement changes it
- * @link: the link that keeps it attached
- * @node: in @policies, in the order of attachment
- * @counters: per hook, kept over a replacement
- */
-struct policy {
-	struct bpf_sched_policy handle;
-	const struct bpf_sched_ops *ops;
-	const struct bpf_link *link;
-	struct list_head node;
-	struct bpf_sched_counters __percpu *counters;
-};
+/* The generation that questions see. */
+static int published;
 
-/**
- * struct slot - a policy in the list of a hook
- * @ops: where its answer is
- * @policy: its handle
- * @counters: its counters for this hook
- */
-struct slot {
-	const struct bpf_sched_ops *ops;
-	const struct bpf_sched_policy *policy;
-	struct bpf_sched_counters __percpu *counters;
-};
+/* By index. A question reads those that its generation's order names. */
+static struct bpf_sched_attachment *policies[BPF_SCHED_MAX_POLICIES];
 
-/**
- * struct table - whom to ask
- * @nr: number of slots in use, per hook
- * @direct: the static call of the hook leads to its first slot
- * @slot: per hook, in the order in which they are asked
- */
-struct table {
-	u8 nr[BPF_SCHED_NR_HOOKS];
-	bool direct[BPF_SCHED_NR_HOOKS];
-	struct slot slot[BPF_SCHED_NR_HOOKS][BPF_SCHED_MAX_POLICIES];
-};
-
-/*
- * The published table and the one to build next. Two are enough, and detaching
- * needs no memory, because each change waits for the readers of the one before.
- */
-static struct table tables[2];
-static struct table __rcu *published = RCU_INITIALIZER(&tables[0]);
-
-/* Serializes changes; protects all that is below. */
+/* Serializes changes; protects all that is below, and the scopes. */
 static DEFINE_MUTEX(policies_lock);
-static LIST_HEAD(policies);
-static unsigned int nr_policies;
 static u32 last_id;
 
 /* What is made of each entry of bpf_sched_hooks.h, besides the asking below. */
@@ -103,21 +68,27 @@ static u32 last_id;
 
 #include <linux/bpf_sched_hooks.h>
 
+/* On while a shadow policy is attached. */
+DEFINE_STATIC_KEY_FALSE(bpf_sched_key_shadow);
+
 struct bpf_sched_ops bpf_sched_stubs = {
 #define BPF_SCHED_HOOK(hook, params, args) .hook = bpf_sched_ops__##hook,
 #include <linux/bpf_sched_hooks.h>
 };
 
+const char * const bpf_sched_hook_names[BPF_SCHED_NR_HOOKS] = {
+#define BPF_SCHED_HOOK(hook, params, args) [BPF_SCHED_##hook] = #hook,
+#include <linux/bpf_sched_hooks.h>
+};
+
 /**
  * struct hook - a hook, for what is done to all of them
- * @name: its name
  * @key: on while a policy answers it
  * @answers: does this table answer it?
  * @leads_to: does its static call lead to the answer of this table?
  * @redirect: make it so
  */
 struct hook {
-	const char *name;
 	struct static_key_false *key;
 	bool (*answers)(const struct bpf_sched_ops *ops);
 	bool (*leads_to)(const struct bpf_sched_ops *ops);
@@ -127,7 +98,6 @@ struct hook {
 static const struct hook hooks[] = {
 #define BPF_SCHED_HOOK(hook, params, args)				\
 	[BPF_SCHED_##hook] = {						\
-		.name		= #hook,				\
 		.key		= &bpf_sched_key_##hook,		\
 		.answers	= answers_##hook,			\
 		.leads_to	= leads_to_##hook,			\
@@ -136,115 +106,266 @@ static const struct hook hooks[] = {
 #include <linux/bpf_sched_hooks.h>
 };
 
-static void count_answer(struct bpf_sched_counters __percpu *counters, int ret)
+bool bpf_sched_has_answer(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook)
 {
-	this_cpu_inc(counters->calls);
-	if (ret < 0)
-		this_cpu_inc(counters->negative);
-	else if (ret > 0)
-		this_cpu_inc(counters->positive);
-	else
-		this_cpu_inc(counters->zero);
+	return hooks[hook].answers(ops);
+}
+
+/* The policy of this index. To be used where a question may be asked. */
+struct bpf_sched_attachment *bpf_sched_attachment(unsigned int index)
+{
+	return policies[index];
+}
+
+/**
+ * struct merge - an order that is being put together
+ * @order: the result
+ * @seen: mask of the policies in it
+ */
+struct merge {
+	struct bpf_sched_order order;
+	u64 seen;
+};
+
+static void merge(struct merge *m, const struct bpf_sched_order *from,
+		  unsigned int begin, unsigned int end)
+{
+	unsigned int i;
+
+	for (i = begin; i < end; i++) {
+		u64 bit = BIT_ULL(from->index[i]);
+
+		if (m->seen & bit)
+			continue;
+		m->seen |= bit;
+		m->order.index[m->order.nr++] = from->index[i];
+	}
 }
 
 /*
- * The first slot, mostly the only one, is called through a static call: no
- * indirect branch. It may be used once @direct says that it leads there, which
+ * Whom to ask when a question is about one task and touches @other: the policies
+ * of the one's cgroups, then of the other's, then system-wide ones; those with
+ * BPF_F_PREORDER before all others and the other way round. @m is for the case
+ * that no ready order serves.
+ */
+static const struct bpf_sched_order *
+whom_to_ask(struct merge *m, enum bpf_sched_hook hook, int gen,
+	    struct task_struct *about, struct task_struct *other)
+{
+	const struct bpf_sched_order *system = &bpf_sched_system.order[gen][hook], *a, *b;
+	const struct bpf_sched_scope *scope = bpf_sched_task_scope(about), *scope2;
+
+	scope2 = other ? bpf_sched_task_scope(other) : NULL;
+	if (scope2 == scope)
+		scope2 = NULL;
+	if (!scope && !scope2)
+		return system;
+
+	a = scope ? &scope->order[gen][hook] : NULL;
+	b = scope2 ? &scope2->order[gen][hook] : NULL;
+	if (a && !b && !system->nr)
+		return a;
+
+	m->order.nr = 0;
+	m->seen = 0;
+	merge(m, system, 0, system->nr_preorder);
+	if (a)
+		merge(m, a, 0, a->nr_preorder);
+	if (b)
+		merge(m, b, 0, b->nr_preorder);
+	if (a)
+		merge(m, a, a->nr_preorder, a->nr);
+	if (b)
+		merge(m, b, b->nr_preorder, b->nr);
+	merge(m, system, system->nr_preorder, system->nr);
+
+	return &m->order;
+}
+
+/* Is this call one of those that are timed, and why? */
+struct timing {
+	u64 start;
+	bool sample;
+	bool on;
+};
+
+static __always_inline struct timing begin_call(struct bpf_sched_counters __percpu *counters)
+{
+	struct timing timing;
+
+	timing.sample = !(__this_cpu_read(counters->calls) % BPF_SCHED_TIMED_CALLS);
+	timing.on = timing.sample || static_branch_unlikely(&bpf_stats_enabled_key);
+	timing.start = timing.on ? sched_clock() : 0;
+
+	return timing;
+}
+
+static __always_inline void end_call(struct bpf_sched_attachment *policy,
+				     enum bpf_sched_hook hook, struct timing timing, int ret)
+{
+	struct bpf_sched_counters __percpu *counters = policy->counters + hook;
+
+	if (unlikely(timing.on))
+		bpf_sched_timed(policy, hook, sched_clock() - timing.start, timing.sample);
+
+	__this_cpu_inc(counters->calls);
+	if (ret < 0)
+		__this_cpu_inc(counters->negative);
+	else if (ret > 0)
+		__this_cpu_inc(counters->positive);
+	else
+		__this_cpu_inc(counters->zero);
+}
+
+/*
+ * A policy to which the static call of the hook leads, mostly the only one, is
+ * called through it: no indirect branch. Only @direct says where it leads, which
  * the acquire orders before the call; see publish().
  */
 #define BPF_SCHED_HOOK(hook, params, args)				\
-int bpf_sched_ask_##hook(struct bpf_sched_counters __percpu **counters,	\
+int bpf_sched_ask_##hook(struct bpf_sched_answer *answer,		\
+			 struct task_struct *about,			\
+			 struct task_struct *other,			\
 			 BPF_SCHED_LIST params)				\
 {									\
-	const struct table *table = rcu_dereference_sched(published);	\
-	const struct slot *slot = table->slot[BPF_SCHED_##hook];	\
-	const struct slot *end = slot + table->nr[BPF_SCHED_##hook];	\
+	const struct bpf_sched_order *order;				\
+	struct merge m;							\
+	unsigned int i;							\
+	int gen, ret;							\
+									\
+	guard(rcu)();							\
+									\
+	*answer = (struct bpf_sched_answer){};				\
+	if (unlikely(READ_ONCE(bpf_sched_off)))				\
+		return 0;						\
+									\
 	/* Pairs with the release in publish(). */			\
-	bool direct = smp_load_acquire(&table->direct[BPF_SCHED_##hook]); \
-	int ret = 0;							\
+	gen = smp_load_acquire(&published);				\
+	order = whom_to_ask(&m, BPF_SCHED_##hook, gen, about, other);	\
 									\
-	for (; slot < end && !ret; slot++, direct = false) {		\
-		const struct bpf_sched_policy *this = slot->policy;	\
+	for (i = 0; i < order->nr; i++) {				\
+		struct bpf_sched_attachment *policy = policies[order->index[i]]; \
+		const struct bpf_sched_answers *answers = &policy->answers[gen]; \
+		const struct bpf_sched_policy *this = &policy->handle;	\
+		struct timing timing;					\
 									\
-		if (direct)						\
+		timing = begin_call(policy->counters + BPF_SCHED_##hook); \
+		/* Pairs with the release in direct_calls(). */		\
+		if (smp_load_acquire(&answers->direct[BPF_SCHED_##hook])) \
 			ret = static_call(bpf_sched_call_##hook)	\
 				(BPF_SCHED_LIST args, this);		\
 		else							\
-			ret = slot->ops->hook(BPF_SCHED_LIST args, this); \
-		count_answer(slot->counters, ret);			\
-		*counters = slot->counters;				\
+			ret = answers->ops->hook(BPF_SCHED_LIST args, this); \
+		end_call(policy, BPF_SCHED_##hook, timing, ret);	\
+		if (!ret)						\
+			continue;					\
+									\
+		if (unlikely(answers->ops->flags & BPF_SCHED_F_SHADOW)) { \
+			answer->shadow[ret > 0] |= BIT_ULL(policy->index); \
+			continue;					\
+		}							\
+									\
+		answer->policy = policy;				\
+		return ret;						\
 	}								\
 									\
-	return ret;							\
+	return 0;							\
 }
 
 #include <linux/bpf_sched_hooks.h>
 
-static void list_policies(struct table *table, enum bpf_sched_hook hook)
+#define for_each_policy(i, policy)					\
+	for ((i) = 0; (i) < BPF_SCHED_MAX_POLICIES; (i)++)		\
+		if (!((policy) = policies[i])) {} else
+
+static void set_key(struct static_key_false *key, bool on)
 {
-	struct policy *policy;
-
-	list_for_each_entry(policy, &policies, node) {
-		if (!hooks[hook].answers(policy->ops))
-			continue;
-
-		table->slot[hook][table->nr[hook]++] = (struct slot){
-			.ops = policy->ops,
-			.policy = &policy->handle,
-			.counters = policy->counters + hook,
-		};
-	}
-
-	/* A static call that leads where it should needs no detour. */
-	table->direct[hook] = table->nr[hook] &&
-			      hooks[hook].leads_to(table->slot[hook][0].ops);
+	if (on)
+		static_branch_enable(key);
+	else
+		static_branch_disable(key);
 }
 
 /*
- * Make @policies what is asked. On return no CPU is inside a policy that is not
- * in the list, and none will be.
+ * Nobody uses the static call for the generation before: lead it to one of the
+ * policies that answer @hook, if it leads to none.
  */
-static void publish(void)
+static void direct_calls(enum bpf_sched_hook hook, int gen)
 {
-	enum bpf_sched_hook hook;
-	struct table *table;
+	struct bpf_sched_attachment *policy, *first = NULL;
+	unsigned int i;
 
-	lockdep_assert_held(&policies_lock);
-
-	table = rcu_access_pointer(published) == &tables[0] ? &tables[1] : &tables[0];
-	memset(table, 0, sizeof(*table));
-	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++)
-		list_policies(table, hook);
-
-	rcu_assign_pointer(published, table);
-
-	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
-		if (table->nr[hook])
-			static_branch_enable(hooks[hook].key);
-		else
-			static_branch_disable(hooks[hook].key);
+	for_each_policy(i, policy) {
+		if (list_empty(&policy->node) || !hooks[hook].answers(policy->answers[gen].ops))
+			continue;
+		if (policy->answers[gen].direct[hook])
+			return;
+		if (!first)
+			first = policy;
 	}
 
-	/* Questions are asked with preemption off, see bpf_sched_ask_*(). */
-	synchronize_rcu();
-
-	/* Nobody uses the static calls for the table before: redirect them. */
-	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
-		if (!table->nr[hook]) {
-			hooks[hook].redirect(&bpf_sched_stubs);
-		} else if (!table->direct[hook]) {
-			hooks[hook].redirect(table->slot[hook][0].ops);
-			/* Pairs with the acquire in bpf_sched_ask_*(). */
-			smp_store_release(&table->direct[hook], true);
-		}
+	hooks[hook].redirect(first ? first->answers[gen].ops : &bpf_sched_stubs);
+	if (first) {
+		/* Pairs with the acquire in bpf_sched_ask_*(). */
+		smp_store_release(&first->answers[gen].direct[hook], true);
 	}
 }
 
-static struct policy *find_policy(const struct bpf_link *link)
+/*
+ * Make what is attached what is asked. @policy, if not NULL, gets new answers. On
+ * return no CPU is inside a policy or in a scope that is not attached, and none
+ * will be.
+ */
+static void publish(struct bpf_sched_attachment *replaced, const struct bpf_sched_ops *new)
 {
-	struct policy *policy;
+	bool answered[BPF_SCHED_NR_HOOKS] = {}, shadow = false;
+	struct bpf_sched_attachment *policy;
+	int gen = published, next = !gen;
+	enum bpf_sched_hook hook;
+	unsigned int i;
 
-	list_for_each_entry(policy, &policies, node) {
+	lockdep_assert_held(&policies_lock);
+
+	for_each_policy(i, policy) {
+		struct bpf_sched_answers *answers = &policy->answers[next];
+
+		*answers = policy->answers[gen];
+		if (policy == replaced)
+			answers->ops = new;
+		if (list_empty(&policy->node))
+			continue;
+
+		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
+			/* A static call that leads where it should needs no detour. */
+			bool answer = hooks[hook].answers(answers->ops);
+
+			answers->direct[hook] = answer && hooks[hook].leads_to(answers->ops);
+			answered[hook] |= answer;
+		}
+		shadow |= answers->ops->flags & BPF_SCHED_F_SHADOW;
+	}
+	bpf_sched_scopes_order(next);
+
+	/* Pairs with the acquire in bpf_sched_ask_*(). */
+	smp_store_release(&published, next);
+
+	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++)
+		set_key(hooks[hook].key, answered[hook]);
+	set_key(&bpf_sched_key_shadow, shadow);
+
+	/* Questions are asked inside an RCU read-side section. */
+	synchronize_rcu();
+
+	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++)
+		direct_calls(hook, next);
+}
+
+static struct bpf_sched_attachment *find_policy(const struct bpf_link *link)
+{
+	struct bpf_sched_attachment *policy;
+	unsigned int i;
+
+	for_each_policy(i, policy) {
 		if (policy->link == link)
 			return policy;
 	}
@@ -273,42 +394,139 @@ int bpf_sched_validate(const struct bpf_sched_ops *ops)
 	return -EINVAL;
 }
 
-/**
- * bpf_sched_attach - start to ask a policy, after those already attached
- * @ops: its answers, valid until it is detached or replaced
- * @link: the link that keeps it attached
- *
- * Context: process context, sleeps for a grace period.
- * Return: 0, -E2BIG if BPF_SCHED_MAX_POLICIES are attached, or -ENOMEM.
+/*
+ * Insert @policy in its scope where @target says: BPF_F_BEFORE and BPF_F_AFTER
+ * mean a policy of the same scope and, as preorder ones are asked apart, of the
+ * same kind; without one, before or after all of them.
  */
-int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *link)
+static int insert(struct bpf_sched_attachment *policy,
+		  const struct bpf_struct_ops_target *target)
 {
-	struct policy *policy;
+	struct list_head *list = &policy->scope->policies;
+	struct bpf_sched_attachment *relative;
 
-	guard(mutex)(&policies_lock);
+	if (!target->relative) {
+		if (target->flags & BPF_F_BEFORE)
+			list_add(&policy->node, list);
+		else
+			list_add_tail(&policy->node, list);
+		return 0;
+	}
 
-	if (nr_policies == BPF_SCHED_MAX_POLICIES)
-		return -E2BIG;
+	relative = find_policy(target->relative);
+	if (!relative || relative->scope != policy->scope)
+		return -ENOENT;
+	if (relative->preorder != policy->preorder)
+		return -EINVAL;
 
-	policy = kzalloc_obj(*policy);
+	if (target->flags & BPF_F_BEFORE)
+		list_add_tail(&policy->node, &relative->node);
+	else
+		list_add(&policy->node, &relative->node);
+
+	return 0;
+}
+
+static struct bpf_sched_attachment *alloc_policy(void)
+{
+	struct bpf_sched_attachment *policy = kzalloc_obj(*policy);
+
 	if (!policy)
-		return -ENOMEM;
+		return NULL;
 
 	policy->counters = __alloc_percpu(sizeof(*policy->counters) * BPF_SCHED_NR_HOOKS,
 					  __alignof__(*policy->counters));
 	if (!policy->counters) {
 		kfree(policy);
-		return -ENOMEM;
+		return NULL;
 	}
+	INIT_LIST_HEAD(&policy->node);
+
+	return policy;
+}
+
+static void free_policy(struct bpf_sched_attachment *policy)
+{
+	struct bpf_sched_scope *scope = policy->scope;
+
+	policies[policy->index] = NULL;
+	if (scope && scope->cgrp && list_empty(&scope->policies))
+		bpf_sched_scope_free(scope);
+	free_percpu(policy->counters);
+	kfree(policy);
+}
+
+/* Stop asking @policy and free it. Sleeps for a grace period. */
+static void retire_policy(struct bpf_sched_attachment *policy)
+{
+	list_del_init(&policy->node);
+	if (policy->scope->cgrp && list_empty(&policy->scope->policies))
+		bpf_sched_scope_retire(policy->scope);
+	publish(NULL, NULL);
+	free_policy(policy);
+}
+
+/**
+ * bpf_sched_attach - start to ask a policy
+ * @ops: its answers, valid until it is detached or replaced
+ * @link: the link that keeps it attached
+ * @target: the tasks that it is asked about, and its place among the policies
+ *	    that are attached there: the last, if nothing else is said
+ *
+ * Context: process context, sleeps for a grace period.
+ * Return: 0; -E2BIG if BPF_SCHED_MAX_POLICIES are attached; -ENOMEM; -EINVAL if
+ * the flags of @target contradict each other or the policy they relate to;
+ * -ENOENT if that one is not attached to the same cgroup.
+ */
+int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *link,
+		     const struct bpf_struct_ops_target *target)
+{
+	struct bpf_sched_attachment *policy;
+	unsigned int index;
+	int ret;
+
+	guard(mutex)(&policies_lock);
+
+	for (index = 0; index < BPF_SCHED_MAX_POLICIES; index++) {
+		if (!policies[index])
+			break;
+	}
+	if (index == BPF_SCHED_MAX_POLICIES)
+		return -E2BIG;
+
+	policy = alloc_policy();
+	if (!policy)
+		return -ENOMEM;
 
 	if (!++last_id)
 		last_id = 1;
 	policy->handle.id = last_id;
-	policy->ops = ops;
+	policy->handle.cgroup_id = target->cgrp ? cgroup_id(target->cgrp) : 0;
+	policy->answers[published].ops = ops;
 	policy->link = link;
-	list_add_tail(&policy->node, &policies);
-	nr_policies++;
-	publish();
+	policy->preorder = target->flags & BPF_F_PREORDER;
+	policy->index = index;
+	policy->attached_ns = ktime_get_boottime_ns();
+	policies[index] = policy;
+
+	policy->scope = &bpf_sched_system;
+	if (target->cgrp)
+		policy->scope = bpf_sched_scope_get(target->cgrp, published);
+	ret = policy->scope ? insert(policy, target) : -ENOMEM;
+	if (ret) {
+		if (policy->scope && policy->scope->cgrp && list_empty(&policy->scope->policies))
+			retire_policy(policy);
+		else
+			free_policy(policy);
+		return ret;
+	}
+
+	publish(NULL, NULL);
+	trace_bpf_sched_attach(&policy->handle, ops);
+
+	/* The cgroup may have been removed before its scope could be seen. */
+	if (target->cgrp && cgroup_is_dead(target->cgrp))
+		bpf_sched_reap();
 
 	return 0;
 }
@@ -318,15 +536,16 @@ int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *lin
  * @new: its new answers, valid until it is detached or replaced
  * @link: the link of the policy
  *
- * The policy keeps its place in the order, its handle and its counters. All
- * hooks change at the same moment. On return no CPU uses the answers from before.
+ * The policy keeps its scope, its place in the order, its handle and its
+ * counters. All hooks change at the same moment. On return no CPU uses the
+ * answers from before.
  *
  * Context: process context, sleeps for a grace period.
  * Return: 0, or -ENOLINK if the policy is not attached.
  */
 int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_link *link)
 {
-	struct policy *policy;
+	struct bpf_sched_attachment *policy;
 
 	guard(mutex)(&policies_lock);
 
@@ -334,8 +553,8 @@ int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_link *li
 	if (!policy)
 		return -ENOLINK;
 
-	policy->ops = new;
-	publish();
+	publish(policy, new);
+	trace_bpf_sched_replace(&policy->handle, new);
 
 	return 0;
 }
@@ -350,7 +569,7 @@ int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_link *li
  */
 void bpf_sched_detach(const struct bpf_link *link)
 {
-	struct policy *policy;
+	struct bpf_sched_attachment *policy;
 
 	guard(mutex)(&policies_lock);
 
@@ -358,28 +577,43 @@ void bpf_sched_detach(const struct bpf_link *link)
 	if (WARN_ON_ONCE(!policy))
 		return;
 
-	list_del(&policy->node);
-	nr_policies--;
-	publish();
-
-	free_percpu(policy->counters);
-	kfree(policy);
+	trace_bpf_sched_detach(&policy->handle, policy->answers[published].ops);
+	retire_policy(policy);
 }
 
-static struct bpf_sched_counters
-sum_counters(const struct bpf_sched_counters __percpu *counters)
+/* The id of the cgroup that the policy of @link is attached to, or zero. */
+u64 bpf_sched_cgroup_id(const struct bpf_link *link)
+{
+	struct bpf_sched_attachment *policy;
+
+	guard(mutex)(&policies_lock);
+
+	policy = find_policy(link);
+
+	return policy ? policy->handle.cgroup_id : 0;
+}
+
+/* What @policy answered to @hook, summed over all CPUs. */
+struct bpf_sched_counters bpf_sched_sum(const struct bpf_sched_attachment *policy,
+					enum bpf_sched_hook hook)
 {
 	struct bpf_sched_counters sum = {};
+	enum bpf_sched_bound bound;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		const struct bpf_sched_counters *c = per_cpu_ptr(counters, cpu);
+		const struct bpf_sched_counters *c = per_cpu_ptr(policy->counters + hook, cpu);
 
 		sum.calls += READ_ONCE(c->calls);
 		sum.negative += READ_ONCE(c->negative);
 		sum.zero += READ_ONCE(c->zero);
 		sum.positive += READ_ONCE(c->positive);
-		sum.overruled += READ_ONCE(c->overruled);
+		for (bound = 0; bound < BPF_SCHED_NR_BOUNDS; bound++)
+			sum.overruled[bound] += READ_ONCE(c->overruled[bound]);
+		sum.differ += READ_ONCE(c->differ);
+		sum.slow += READ_ONCE(c->slow);
+		sum.time_ns += READ_ONCE(c->time_ns);
+		sum.max_ns = max(sum.max_ns, READ_ONCE(c->max_ns));
 	}
 
 	return sum;
@@ -387,27 +621,31 @@ sum_counters(const struct bpf_sched_counters __percpu *counters)
 
 /**
  * bpf_sched_for_each - look at the attached policies
- * @fn: called for each policy and each hook that it answers, in the order in
- *	which they are asked, with the sum of the counters over all CPUs
+ * @fn: called for each policy with its present answers, by age
  * @arg: passed to @fn
  *
- * Context: process context, sleeps.
+ * Context: process context, sleeps. Policies do not come or go meanwhile.
  */
-void bpf_sched_for_each(bpf_sched_show_fn fn, void *arg)
+void bpf_sched_for_each(void (*fn)(void *arg, struct bpf_sched_attachment *policy,
+				   const struct bpf_sched_ops *ops),
+			void *arg)
 {
-	struct bpf_sched_counters sum;
-	enum bpf_sched_hook hook;
-	struct policy *policy;
+	struct bpf_sched_attachment *policy, *next;
+	unsigned int i;
+	u64 seen = 0;
 
 	guard(mutex)(&policies_lock);
 
-	list_for_each_entry(policy, &policies, node) {
-		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
-			if (!hooks[hook].answers(policy->ops))
-				continue;
-
-			sum = sum_counters(policy->counters + hook);
-			fn(arg, policy->handle.id, policy->ops->name, hooks[hook].name, &sum);
+	for (;;) {
+		next = NULL;
+		for_each_policy(i, policy) {
+			if (!(seen & BIT_ULL(i)) &&
+			    (!next || policy->attached_ns < next->attached_ns))
+				next = policy;
 		}
+		if (!next)
+			break;
+		seen |= BIT_ULL(next->index);
+		fn(arg, next, next->answers[published].ops);
 	}
 }

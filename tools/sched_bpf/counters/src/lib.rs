@@ -13,7 +13,7 @@ use anyhow::{bail, ensure, Context, Result};
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// The counters file: a header, then a line for each policy and hook it answers.
-pub const POLICIES: &str = "/sys/kernel/debug/sched/bpf/policies";
+pub const COUNTERS: &str = "/sys/kernel/debug/sched/bpf/counters";
 
 /// How often one hook of one policy was asked, and how it answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,23 +50,23 @@ impl HookCounters {
     }
 }
 
-/// Reads the counters of all attached policies, in the order of asking.
+/// Reads the counters of all attached policies, by age.
 pub fn read() -> Result<Vec<HookCounters>> {
-    let text = match fs::read_to_string(POLICIES) {
+    let text = match fs::read_to_string(COUNTERS) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound && !Path::new(DEBUGFS).join("sched").exists() => {
-            bail!("{POLICIES}: no debugfs there; mount it: mount -t debugfs none {DEBUGFS}")
+            bail!("{COUNTERS}: no debugfs there; mount it: mount -t debugfs none {DEBUGFS}")
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            bail!("{POLICIES}: this kernel has no scheduler hooks for BPF")
+            bail!("{COUNTERS}: this kernel has no scheduler hooks for BPF")
         }
         Err(e) => {
             return Err(e)
-                .with_context(|| format!("{POLICIES}: cannot be read (only root may, by default)"))
+                .with_context(|| format!("{COUNTERS}: cannot be read (only root may, by default)"))
         }
     };
 
-    parse(&text).with_context(|| POLICIES.to_string())
+    parse(&text).with_context(|| COUNTERS.to_string())
 }
 
 /// Parses the counters file. Columns are found by their names in the header, so

@@ -23,20 +23,6 @@
 #define TICK		"cfs_check_preempt_tick"
 #define PIN		"/sys/fs/bpf/sched_bpf_test"
 
-/* A policy is gone when its link is: wait for what the kernel defers. */
-static bool gone(const char *policy, const char *hook)
-{
-	struct counters c;
-	int i;
-
-	for (i = 0; i < 100; i++) {
-		if (read_counters(policy, hook, &c) == -ENOENT)
-			return true;
-		sleep_ms(20);
-	}
-	return false;
-}
-
 TEST(skeleton_attaches)
 {
 	struct bpf_link_info info = {};
@@ -62,9 +48,9 @@ TEST(skeleton_attaches)
 	EXPECT_NE(0, info.struct_ops.map_id);
 
 	rfc__destroy(skel);
-	EXPECT_TRUE(gone("wakeup", WAKEUP));
-	EXPECT_TRUE(gone("preempt_entity", ENTITY));
-	EXPECT_TRUE(gone("tick", TICK));
+	EXPECT_TRUE(policy_gone("wakeup"));
+	EXPECT_TRUE(policy_gone("preempt_entity"));
+	EXPECT_TRUE(policy_gone("tick"));
 }
 
 /* The program of that time does now what it did then. */
@@ -137,7 +123,7 @@ TEST(pinned_link_survives)
 	load_stop(&hogs[1]);
 
 	ASSERT_EQ(0, unlink(PIN));
-	EXPECT_TRUE(gone("tick", TICK));
+	EXPECT_TRUE(policy_gone("tick"));
 }
 
 /* A loader that is killed takes its policy with it. */
@@ -163,8 +149,8 @@ TEST(killed_loader_detaches)
 	EXPECT_EQ(0, read_counters("tick", TICK, &c));
 	kill(loader, SIGKILL);
 	ASSERT_EQ(loader, waitpid(loader, NULL, 0));
-	EXPECT_TRUE(gone("tick", TICK));
-	EXPECT_TRUE(gone("wakeup", WAKEUP));
+	EXPECT_TRUE(policy_gone("tick"));
+	EXPECT_TRUE(policy_gone("wakeup"));
 }
 
 /* The program that the documentation shows keeps sleepers from batch work. */

@@ -26,7 +26,7 @@ FIXTURE_SETUP(bounds)
 {
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
-	self->max_hold = max_hold_ns();
+	self->max_hold = get_knob("max_hold_ns");
 	ASSERT_NE(0, self->max_hold);
 	self->skel = answer__open_and_load();
 	ASSERT_NE(NULL, self->skel);
@@ -37,7 +37,7 @@ FIXTURE_TEARDOWN(bounds)
 	bpf_link__destroy(self->link);
 	answer__destroy(self->skel);
 	if (self->max_hold)
-		set_max_hold_ns(self->max_hold);
+		set_knob("max_hold_ns", self->max_hold);
 }
 
 /* Give these answers to every question about @tgid, 0: about any task. */
@@ -65,7 +65,7 @@ TEST_F(bounds, keep_running_ends)
 	struct counters c;
 	int i;
 
-	ASSERT_EQ(0, set_max_hold_ns(hold));
+	ASSERT_EQ(0, set_knob("max_hold_ns", hold));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, load_start(&hogs[i], &attr));
 	attach(-1, -1, -1, 0);
@@ -102,7 +102,7 @@ TEST_F(bounds, do_not_preempt_ends)
 	struct load hog = {}, sleeper = {};
 	struct counters c;
 
-	ASSERT_EQ(0, set_max_hold_ns(hold));
+	ASSERT_EQ(0, set_knob("max_hold_ns", hold));
 	ASSERT_EQ(0, load_start(&hog, &hog_attr));
 	ASSERT_EQ(0, load_start(&sleeper, &attr));
 	attach(-1, -1, -1, 0);
@@ -129,25 +129,25 @@ TEST_F(bounds, max_hold_is_settable)
 	uint64_t few, many;
 	int i;
 
-	EXPECT_EQ(0, set_max_hold_ns(NSEC_PER_MSEC));
-	EXPECT_EQ(NSEC_PER_MSEC, max_hold_ns());
-	EXPECT_EQ(0, set_max_hold_ns(NSEC_PER_SEC));
-	EXPECT_EQ(NSEC_PER_SEC, max_hold_ns());
-	EXPECT_EQ(-ERANGE, set_max_hold_ns(0));
-	EXPECT_EQ(-ERANGE, set_max_hold_ns(NSEC_PER_MSEC - 1));
-	EXPECT_EQ(-ERANGE, set_max_hold_ns(NSEC_PER_SEC + 1));
-	EXPECT_EQ(-ERANGE, set_max_hold_ns(~0ULL));
+	EXPECT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
+	EXPECT_EQ(NSEC_PER_MSEC, get_knob("max_hold_ns"));
+	EXPECT_EQ(0, set_knob("max_hold_ns", NSEC_PER_SEC));
+	EXPECT_EQ(NSEC_PER_SEC, get_knob("max_hold_ns"));
+	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", 0));
+	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", NSEC_PER_MSEC - 1));
+	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", NSEC_PER_SEC + 1));
+	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", ~0ULL));
 	EXPECT_EQ(-EINVAL, write_file(BPF_SCHED_DEBUGFS "max_hold_ns", "soon"));
-	EXPECT_EQ(NSEC_PER_SEC, max_hold_ns());
+	EXPECT_EQ(NSEC_PER_SEC, get_knob("max_hold_ns"));
 
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, load_start(&hogs[i], &attr));
 	attach(-1, -1, -1, 0);
-	ASSERT_EQ(0, set_max_hold_ns(100 * NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("max_hold_ns", 100 * NSEC_PER_MSEC));
 	few = switches(hogs[0].pid);
 	sleep_ms(PHASE_MS);
 	few = switches(hogs[0].pid) - few;
-	ASSERT_EQ(0, set_max_hold_ns(5 * NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("max_hold_ns", 5 * NSEC_PER_MSEC));
 	many = switches(hogs[0].pid);
 	sleep_ms(PHASE_MS);
 	many = switches(hogs[0].pid) - many;
@@ -263,7 +263,7 @@ TEST_F(bounds, preempt_ends_a_hold)
 	struct counters c;
 
 	/* Held all the same when the wakee is not eligible: make that short. */
-	ASSERT_EQ(0, set_max_hold_ns(5 * NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("max_hold_ns", 5 * NSEC_PER_MSEC));
 	ASSERT_EQ(0, load_start(&hog, &hog_attr));
 	ASSERT_EQ(0, load_start(&sleeper, &attr));
 	attach(1, 1, -1, 0);

@@ -39,7 +39,7 @@ expect link "struct_ops +map [0-9]+" "$BPFTOOL" link show
 expect link_json '"type":"struct_ops",.*"map_id":[0-9]+' "$BPFTOOL" -j link show
 expect struct_ops "only_tick +bpf_sched_ops" "$BPFTOOL" struct_ops show
 expect struct_ops_dump '"cfs_check_preempt_tick": "' "$BPFTOOL" struct_ops dump name only_tick
-expect policies "^[0-9]+ answer_tick cfs_check_preempt_tick " cat "$POLICIES"
+expect policies "^[0-9]+ answer_tick bpf [0-9]+ [0-9]+ 0 [0-9]+ 0 0 " cat "$POLICIES"
 rm -rf "$PIN"
 sleep 1
 expect unpinned "^0$" grep -c answer_tick "$POLICIES"

@@ -250,70 +250,192 @@ uint64_t switches(pid_t pid)
 	       status_field(buf, "nonvoluntary_ctxt_switches:");
 }
 
-typedef bool (*line_fn)(const struct counters *c, void *arg);
+#define MAX_COLUMNS	32
 
-/* Calls @fn for each line of this policy and hook until it returns true. */
-static int each_line(const char *policy, const char *hook, line_fn fn, void *arg)
+/* A table as debugfs prints it: the first line names the columns. */
+struct table {
+	char buf[65536];
+	char *columns[MAX_COLUMNS], *fields[MAX_COLUMNS];
+	int nr_columns;
+	char *next;
+};
+
+static int split(char *line, char **words)
 {
-	char name[64], hook_name[64], *line, *save;
-	static char buf[65536];
-	struct counters c;
-	unsigned int id;
+	char *word, *save;
+	int n = 0;
+
+	for (word = strtok_r(line, " ", &save); word && n < MAX_COLUMNS;
+	     word = strtok_r(NULL, " ", &save))
+		words[n++] = word;
+	return n;
+}
+
+static char *next_line(struct table *t)
+{
+	char *line = strsep(&t->next, "\n");
+
+	return line && *line ? line : NULL;
+}
+
+static int open_table(struct table *t, const char *name)
+{
+	char path[128], *line;
 	int err;
 
-	err = read_file(BPF_SCHED_DEBUGFS "policies", buf, sizeof(buf));
+	snprintf(path, sizeof(path), BPF_SCHED_DEBUGFS "%s", name);
+	err = read_file(path, t->buf, sizeof(t->buf));
 	if (err)
 		return err;
-	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "%u %63s %63s %lu %lu %lu %lu %lu", &id, name, hook_name,
-			   &c.calls, &c.negative, &c.zero, &c.positive, &c.overruled) != 8)
+	t->next = t->buf;
+	line = next_line(t);
+	t->nr_columns = line ? split(line, t->columns) : 0;
+	return t->nr_columns ? 0 : -EINVAL;
+}
+
+static bool next_row(struct table *t)
+{
+	char *line = next_line(t);
+
+	return line && split(line, t->fields) == t->nr_columns;
+}
+
+static const char *text(const struct table *t, const char *column)
+{
+	int i;
+
+	for (i = 0; i < t->nr_columns; i++) {
+		if (!strcmp(t->columns[i], column))
+			return t->fields[i];
+	}
+	fprintf(stderr, "no column %s\n", column);
+	exit(1);
+}
+
+static uint64_t number(const struct table *t, const char *column)
+{
+	return strtoull(text(t, column), NULL, 10);
+}
+
+static struct table table;
+
+int read_policy(const char *policy, struct policy *p)
+{
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	err = open_table(&table, "policies");
+	if (err)
+		return err;
+	while (next_row(&table)) {
+		if (strcmp(text(&table, "name"), policy))
 			continue;
-		if (!strcmp(name, policy) && !strcmp(hook_name, hook) && fn(&c, arg))
-			return 0;
+		*p = (struct policy){
+			.id = number(&table, "id"),
+			.link = number(&table, "link"),
+			.map = number(&table, "map"),
+			.cgroup = number(&table, "cgroup"),
+			.position = number(&table, "position"),
+			.preorder = number(&table, "preorder"),
+			.flags = number(&table, "flags"),
+			.attached_ns = number(&table, "attached_ns"),
+		};
+		return 0;
 	}
 	return -ENOENT;
 }
 
-static bool take_line(const struct counters *c, void *arg)
+static struct counters this_row(const struct table *t)
 {
-	*(struct counters *)arg = *c;
-	return true;
+	return (struct counters){
+		.id = number(t, "id"),
+		.prog = number(t, "prog"),
+		.calls = number(t, "calls"),
+		.negative = number(t, "negative"),
+		.zero = number(t, "zero"),
+		.positive = number(t, "positive"),
+		.overruled = number(t, "overruled"),
+		.overruled_hold = number(t, "overruled_hold"),
+		.overruled_eligible = number(t, "overruled_eligible"),
+		.overruled_turn = number(t, "overruled_turn"),
+		.differ = number(t, "differ"),
+		.slow = number(t, "slow"),
+		.time_ns = number(t, "time_ns"),
+		.max_ns = number(t, "max_ns"),
+	};
+}
+
+/* The counters of a policy for this hook, by name if there is one, else by id. */
+static int find_counters(const char *policy, uint64_t id, const char *hook,
+			 struct counters *c)
+{
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	err = open_table(&table, "counters");
+	if (err)
+		return err;
+	while (next_row(&table)) {
+		if (policy ? strcmp(text(&table, "name"), policy) : number(&table, "id") != id)
+			continue;
+		if (strcmp(text(&table, "hook"), hook))
+			continue;
+		*c = this_row(&table);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int read_counters(const char *policy, const char *hook, struct counters *c)
 {
-	memset(c, 0, sizeof(*c));
-	return each_line(policy, hook, take_line, c);
+	return find_counters(policy, 0, hook, c);
 }
 
-static bool count_line(const struct counters *c, void *arg)
+int read_counters_of(uint64_t id, const char *hook, struct counters *c)
 {
-	++*(int *)arg;
-	return false;
+	return find_counters(NULL, id, hook, c);
 }
 
 int count_policies(const char *policy, const char *hook)
 {
 	int n = 0, err;
 
-	err = each_line(policy, hook, count_line, &n);
-	return err == -ENOENT ? n : err;
+	err = open_table(&table, "counters");
+	if (err)
+		return err;
+	while (next_row(&table))
+		n += !strcmp(text(&table, "name"), policy) && !strcmp(text(&table, "hook"), hook);
+	return n;
 }
 
-uint64_t max_hold_ns(void)
+bool policy_gone(const char *policy)
 {
-	char buf[32];
+	struct policy p;
+	int i;
 
-	return read_file(BPF_SCHED_DEBUGFS "max_hold_ns", buf, sizeof(buf)) ?
-	       0 : strtoull(buf, NULL, 10);
+	for (i = 0; i < 250; i++) {
+		if (read_policy(policy, &p) == -ENOENT)
+			return true;
+		sleep_ms(20);
+	}
+	return false;
 }
 
-int set_max_hold_ns(uint64_t ns)
+uint64_t get_knob(const char *name)
 {
-	char buf[32];
+	char path[128], buf[32];
 
-	snprintf(buf, sizeof(buf), "%lu", ns);
-	return write_file(BPF_SCHED_DEBUGFS "max_hold_ns", buf);
+	snprintf(path, sizeof(path), BPF_SCHED_DEBUGFS "%s", name);
+	return read_file(path, buf, sizeof(buf)) ? 0 : strtoull(buf, NULL, 10);
+}
+
+int set_knob(const char *name, uint64_t val)
+{
+	char path[128], buf[32];
+
+	snprintf(path, sizeof(path), BPF_SCHED_DEBUGFS "%s", name);
+	snprintf(buf, sizeof(buf), "%lu", val);
+	return write_file(path, buf);
 }
 
 #define CGROUP_ROOT "/sys/fs/cgroup"

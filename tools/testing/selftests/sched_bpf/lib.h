@@ -9,6 +9,10 @@
 #define NSEC_PER_MSEC	UINT64_C(1000000)
 #define NSEC_PER_SEC	UINT64_C(1000000000)
 
+/* enum bpf_sched_flags, which is no part of a header for user space. */
+#define BPF_SCHED_F_SHADOW		1
+#define BPF_SCHED_F_DETACH_OVERRULED	2
+
 /* The tests sit on one CPU and put their load on another. */
 #define TEST_CPU	0
 #define LOAD_CPU	1
@@ -68,21 +72,37 @@ int write_file(const char *path, const char *text);
 
 #define BPF_SCHED_DEBUGFS "/sys/kernel/debug/sched/bpf/"
 
+/* A line of the tables "policies" and "counters", by the names of the columns. */
+struct policy {
+	uint64_t id, link, map, cgroup, position, preorder, flags, attached_ns;
+};
+
 struct counters {
-	uint64_t calls, negative, zero, positive, overruled;
+	uint64_t id, prog;
+	uint64_t calls, negative, zero, positive;
+	uint64_t overruled, overruled_hold, overruled_eligible, overruled_turn;
+	uint64_t differ, slow, time_ns, max_ns;
 };
 
 /*
- * The counters of the first policy of this name for this hook. -ENOENT if there
+ * The first policy of this name, or its counters for this hook. -ENOENT if there
  * is none, which is also how a detached policy shows.
  */
+int read_policy(const char *policy, struct policy *p);
 int read_counters(const char *policy, const char *hook, struct counters *c);
+
+/* The counters of the policy with this id. */
+int read_counters_of(uint64_t id, const char *hook, struct counters *c);
 
 /* The number of attached policies of this name, by its lines for @hook. */
 int count_policies(const char *policy, const char *hook);
 
-uint64_t max_hold_ns(void);
-int set_max_hold_ns(uint64_t ns);
+/* Wait until what the kernel defers has detached the policy. */
+bool policy_gone(const char *policy);
+
+/* A file of BPF_SCHED_DEBUGFS that holds a number. */
+uint64_t get_knob(const char *name);
+int set_knob(const char *name, uint64_t val);
 
 /* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
 int cgroup_make(const char *parent, const char *name, char *path, size_t size);

@@ -100,4 +100,28 @@ struct bpf_sched_ops only_tick = {
 	.name				= "answer_tick",
 };
 
+/* The same, in the shadow. */
+SEC(".struct_ops.link")
+struct bpf_sched_ops shadow_all = {
+	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,
+	.cfs_wakeup_preempt_entity	= (void *)answer_entity,
+	.cfs_check_preempt_tick		= (void *)answer_tick,
+	.flags				= BPF_SCHED_F_SHADOW,
+	.name				= "shadow_all",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops shadow_wakeup = {
+	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,
+	.flags				= BPF_SCHED_F_SHADOW,
+	.name				= "shadow_wakeup",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops shadow_tick = {
+	.cfs_check_preempt_tick		= (void *)answer_tick,
+	.flags				= BPF_SCHED_F_SHADOW,
+	.name				= "shadow_tick",
+};
+
 char _license[] SEC("license") = "GPL";

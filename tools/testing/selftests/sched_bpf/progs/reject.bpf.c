@@ -61,6 +61,57 @@ int BPF_PROG(calls_sched_ext, struct task_struct *curr, struct task_struct *p)
 	return scx_bpf_task_cpu(p);
 }
 
+/* What takes longer than the verifier has looked at, or may wake a task. */
+static long nothing(__u32 i, void *ctx)
+{
+	return 0;
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(calls_bpf_loop, struct sched_entity *curr, unsigned long delta_exec)
+{
+	return bpf_loop(1 << 23, nothing, NULL, 0);
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(uses_iterator, struct sched_entity *curr, unsigned long delta_exec)
+{
+	int i, n = 0;
+
+	bpf_for(i, 0, 1 << 23)
+		n++;
+	return n;
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(uses_may_goto, struct sched_entity *curr, unsigned long delta_exec)
+{
+	volatile int n = 0;
+
+	for (;; n++)
+		asm volatile goto("may_goto %l[out]" : : : : out);
+out:
+	return n;
+}
+
+extern struct task_struct *bpf_task_acquire(struct task_struct *p) __ksym;
+extern void bpf_task_release(struct task_struct *p) __ksym;
+
+SEC("?sched/cfs_check_preempt_wakeup")
+int BPF_PROG(releases_task, struct task_struct *curr, struct task_struct *p)
+{
+	p = bpf_task_acquire(p);
+	if (p)
+		bpf_task_release(p);
+	return 0;
+}
+
+SEC("?sched/cfs_check_preempt_wakeup")
+int BPF_PROG(sends_signal, struct task_struct *curr, struct task_struct *p)
+{
+	return bpf_send_signal(9);
+}
+
 /* An entity that nothing vouches for: read from memory that may change. */
 SEC("?sched/cfs_check_preempt_tick")
 int BPF_PROG(untrusted_entity, struct sched_entity *curr, unsigned long delta_exec)

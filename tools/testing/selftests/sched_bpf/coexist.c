@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Policies beside what else decides who runs: the other scheduling classes and
+ * policies, sched_ext, core scheduling, bandwidth limits, CPU hotplug and proxy
+ * execution.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "coexist.skel.h"
+#include "lib.h"
+
+#define PHASE_MS	1000
+#define WAKEUP		"cfs_check_preempt_wakeup"
+#define TICK		"cfs_check_preempt_tick"
+#define RT_RUNTIME	"/proc/sys/kernel/sched_rt_runtime_us"
+#define CGROUP_CONTROL	"/sys/fs/cgroup/cgroup.subtree_control"
+#define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
+#define MAX_LOADS	8
+
+#ifndef SCHED_EXT
+#define SCHED_EXT	7
+#endif
+
+FIXTURE(coexist) {
+	struct coexist *skel;
+	struct bpf_link *link;
+	struct load loads[MAX_LOADS];
+	int nr_loads;
+	char cgroup[128];
+	char rt_runtime[32];
+};
+
+FIXTURE_SETUP(coexist)
+{
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	ASSERT_EQ(0, read_file(RT_RUNTIME, self->rt_runtime, sizeof(self->rt_runtime)));
+	self->skel = coexist__open();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(coexist)
+{
+	int i;
+
+	for (i = 0; i < self->nr_loads; i++)
+		load_stop(&self->loads[i]);
+	bpf_link__destroy(self->link);
+	coexist__destroy(self->skel);
+	write_file(RT_RUNTIME, self->rt_runtime);
+	write_file(CPU_ONLINE, "1");
+	if (self->cgroup[0]) {
+		cgroup_remove(self->cgroup);
+		write_file(CGROUP_CONTROL, "-cpu");
+	}
+}
+
+/* Let every question be answered so. */
+#define attach(ret) ({								\
+	ASSERT_EQ(0, coexist__load(self->skel));				\
+	self->skel->bss->answer = ret;						\
+	self->link = bpf_map__attach_struct_ops(self->skel->maps.asked);	\
+	ASSERT_NE(NULL, self->link);						\
+})
+
+/* The new load, which the fixture stops. */
+#define start(...) ({								\
+	const struct load_attr attr = { __VA_ARGS__ };				\
+	struct load *started = &self->loads[self->nr_loads];			\
+										\
+	ASSERT_LT(self->nr_loads, MAX_LOADS);					\
+	ASSERT_EQ(0, load_start(started, &attr));				\
+	self->nr_loads++;							\
+	started;								\
+})
+
+/* How often the policy was asked in the next @ms, in which all loads have turns. */
+#define calls_in(ms) ({								\
+	uint64_t rounds[MAX_LOADS], calls;					\
+	int i;									\
+										\
+	for (i = 0; i < self->nr_loads; i++)					\
+		rounds[i] = self->loads[i].stats->rounds;			\
+	calls = all_calls();							\
+	sleep_ms(ms);								\
+	calls = all_calls() - calls;						\
+	for (i = 0; i < self->nr_loads; i++)					\
+		EXPECT_GT(self->loads[i].stats->rounds, rounds[i]);		\
+	calls;									\
+})
+
+static uint64_t all_calls(void)
+{
+	struct counters wakeup, tick;
+
+	read_counters("asked", WAKEUP, &wakeup);
+	read_counters("asked", TICK, &tick);
+	return wakeup.calls + tick.calls;
+}
+
+static uint64_t rounds_in(const struct load *load, unsigned int ms)
+{
+	uint64_t rounds = load->stats->rounds;
+
+	sleep_ms(ms);
+	return load->stats->rounds - rounds;
+}
+
+/* The kernel's struct, under a name that no libc header has. */
+struct attr {
+	uint32_t size;
+	uint32_t sched_policy;
+	uint64_t sched_flags;
+	int32_t sched_nice;
+	uint32_t sched_priority;
+	uint64_t sched_runtime;
+	uint64_t sched_deadline;
+	uint64_t sched_period;
+};
+
+static int make_deadline(const struct load *load)
+{
+	const struct attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_DEADLINE,
+		.sched_runtime = 5 * NSEC_PER_MSEC,
+		.sched_deadline = 10 * NSEC_PER_MSEC,
+		.sched_period = 10 * NSEC_PER_MSEC,
+	};
+	int err;
+
+	/* A deadline task may be pinned only if nobody checks that all fit. */
+	err = write_file(RT_RUNTIME, "-1");
+	if (err)
+		return err;
+	return syscall(SYS_sched_setattr, load->pid, &attr, 0) ? -errno : 0;
+}
+
+static int move_to_cpu(const struct load *load, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(load->pid, sizeof(set), &set) ? -errno : 0;
+}
+
+/* One of each kind of task on one CPU: the rules of bpf_sched_hooks.h. */
+TEST_F(coexist, who_is_asked_about)
+{
+	const int never[] = { SCHED_FIFO, SCHED_DEADLINE };
+	const struct coexist__bss *asked;
+	struct load *deadline;
+	int i;
+
+	/* The idle ones run only when no other does, so these sleep now and then. */
+	start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC);
+	start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC, .policy = SCHED_BATCH);
+	start(.kind = HOG, .policy = SCHED_IDLE);
+	start(.kind = SLEEPER, .policy = SCHED_IDLE);
+	start(.kind = SLEEPER, .policy = SCHED_FIFO);
+	deadline = start(.kind = SLEEPER);
+	ASSERT_EQ(0, make_deadline(deadline));
+	attach(0);
+	asked = self->skel->bss;
+	EXPECT_GT(calls_in(3 * PHASE_MS), 0);
+
+	TH_LOG("turns: normal %llu, batch %llu; wakees: normal %llu; preempted: batch %llu",
+	       asked->turns[SCHED_OTHER], asked->turns[SCHED_BATCH],
+	       asked->wakees[SCHED_OTHER], asked->preempted[SCHED_BATCH]);
+	EXPECT_GT(asked->turns[SCHED_OTHER], 0);
+	EXPECT_GT(asked->turns[SCHED_BATCH], 0);
+	EXPECT_EQ(0, asked->turns[SCHED_IDLE]);
+	EXPECT_GT(asked->wakees[SCHED_OTHER], 0);
+	EXPECT_EQ(0, asked->wakees[SCHED_BATCH]);
+	EXPECT_EQ(0, asked->wakees[SCHED_IDLE]);
+	EXPECT_GT(asked->preempted[SCHED_BATCH], 0);
+	EXPECT_EQ(0, asked->preempted[SCHED_IDLE]);
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, asked->turns[never[i]]);
+		EXPECT_EQ(0, asked->wakees[never[i]]);
+		EXPECT_EQ(0, asked->preempted[never[i]]);
+	}
+}
+
+TEST_F(coexist, deadline_is_not_delayed)
+{
+	struct load *deadline;
+	uint64_t stock, held;
+
+	start(.kind = HOG);
+	start(.kind = HOG);
+	deadline = start(.kind = SLEEPER);
+	ASSERT_EQ(0, make_deadline(deadline));
+	stock = rounds_in(deadline, PHASE_MS);
+	attach(-1);
+	held = rounds_in(deadline, PHASE_MS);
+	EXPECT_GT(calls_in(PHASE_MS), 0);
+
+	TH_LOG("rounds: stock %lu, with the hogs held %lu", stock, held);
+	/* Waiting for the end of each hold it would have 10 rounds. */
+	EXPECT_GT(held, stock / 2);
+}
+
+/* "Keep running" does not get a task more than the quota of its cgroup. */
+TEST_F(coexist, quota_holds)
+{
+	const uint64_t quota = 2 * PHASE_MS * NSEC_PER_MSEC / 10;
+	struct load *limited, *other;
+	uint64_t times[2];
+	char path[256];
+
+	ASSERT_EQ(0, write_file(CGROUP_CONTROL, "+cpu"));
+	ASSERT_EQ(0, cgroup_make(NULL, "limited", self->cgroup, sizeof(self->cgroup)));
+	snprintf(path, sizeof(path), "%s/cpu.max", self->cgroup);
+	ASSERT_EQ(0, write_file(path, "10000 100000"));
+	limited = start(.kind = HOG, .cgroup = self->cgroup);
+	other = start(.kind = HOG);
+	attach(-1);
+	sleep_ms(200);
+	times[0] = cpu_time_ns(limited->pid);
+	times[1] = cpu_time_ns(other->pid);
+	EXPECT_GT(calls_in(2 * PHASE_MS), 0);
+	times[0] = cpu_time_ns(limited->pid) - times[0];
+	times[1] = cpu_time_ns(other->pid) - times[1];
+
+	TH_LOG("limited to %lu ms: %lu ms, the other %lu ms", quota / NSEC_PER_MSEC,
+	       times[0] / NSEC_PER_MSEC, times[1] / NSEC_PER_MSEC);
+	EXPECT_LT(times[0], 2 * quota);
+	EXPECT_GT(times[1], 2 * times[0]);
+}
+
+static bool has_sched_ext(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf ? btf__find_by_name_kind(btf, "sched_ext_ops", BTF_KIND_STRUCT) : -1;
+
+	btf__free(btf);
+	return id > 0;
+}
+
+/* All tasks are sched_ext's, so there is nobody to be asked about. */
+TEST_F(coexist, sched_ext_full)
+{
+	uint64_t before, during, after;
+	struct bpf_link *ext;
+
+	if (!has_sched_ext())
+		SKIP(return, "the kernel has no sched_ext");
+	bpf_map__set_autocreate(self->skel->maps.ext_full, true);
+	start(.kind = HOG);
+	start(.kind = HOG);
+	start(.kind = SLEEPER);
+	attach(-1);
+	before = calls_in(PHASE_MS);
+	ext = bpf_map__attach_struct_ops(self->skel->maps.ext_full);
+	ASSERT_NE(NULL, ext);
+	during = calls_in(PHASE_MS);
+	bpf_link__destroy(ext);
+	after = calls_in(PHASE_MS);
+
+	TH_LOG("calls: before %lu, with sched_ext %lu, after %lu", before, during, after);
+	EXPECT_GT(before, 0);
+	EXPECT_EQ(0, during);
+	EXPECT_GT(after, 0);
+}
+
+/* Only tasks of SCHED_EXT are sched_ext's, and without it they are fair tasks. */
+TEST_F(coexist, sched_ext_partial)
+{
+	uint64_t turns[2], wakees[2];
+	const struct coexist__bss *asked;
+	struct bpf_link *ext;
+	int i;
+
+	if (!has_sched_ext())
+		SKIP(return, "the kernel has no sched_ext");
+	bpf_map__set_autocreate(self->skel->maps.ext_partial, true);
+	/* Fair tasks go first: those that are there leave something for the others. */
+	for (i = 0; i < 3; i++)
+		start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC / 5);
+	start(.kind = HOG, .policy = SCHED_EXT);
+	start(.kind = SLEEPER, .policy = SCHED_EXT);
+	attach(0);
+	asked = self->skel->bss;
+	EXPECT_GT(calls_in(PHASE_MS), 0);
+
+	ext = bpf_map__attach_struct_ops(self->skel->maps.ext_partial);
+	ASSERT_NE(NULL, ext);
+	turns[0] = asked->turns[SCHED_OTHER];
+	turns[1] = asked->turns[SCHED_EXT];
+	wakees[0] = asked->wakees[SCHED_OTHER];
+	wakees[1] = asked->wakees[SCHED_EXT];
+	EXPECT_GT(turns[1], 0);
+	EXPECT_GT(wakees[1], 0);
+	EXPECT_GT(calls_in(PHASE_MS), 0);
+	TH_LOG("with sched_ext %llu turns and %llu wakees, of its tasks %llu and %llu",
+	       asked->turns[SCHED_OTHER] - turns[0], asked->wakees[SCHED_OTHER] - wakees[0],
+	       asked->turns[SCHED_EXT] - turns[1], asked->wakees[SCHED_EXT] - wakees[1]);
+	EXPECT_GT(asked->turns[SCHED_OTHER], turns[0]);
+	EXPECT_GT(asked->wakees[SCHED_OTHER], wakees[0]);
+	EXPECT_EQ(asked->turns[SCHED_EXT], turns[1]);
+	EXPECT_EQ(asked->wakees[SCHED_EXT], wakees[1]);
+
+	bpf_link__destroy(ext);
+	EXPECT_GT(calls_in(PHASE_MS), 0);
+	EXPECT_GT(asked->turns[SCHED_EXT], turns[1]);
+	EXPECT_GT(asked->wakees[SCHED_EXT], wakees[1]);
+}
+
+static int make_cookie(const struct load *load)
+{
+	return prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, load->pid,
+		     PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ? -errno : 0;
+}
+
+/*
+ * Two tasks that must not share a core, on the two CPUs of one, each with a rival
+ * on its CPU. Holding their turns lets none of the four starve, nor the two run
+ * at the same time.
+ */
+TEST_F(coexist, core_scheduling)
+{
+	const uint64_t phase = 3 * PHASE_MS * NSEC_PER_MSEC;
+	struct load *a, *b, *rival;
+	uint64_t times[2];
+	int err;
+
+	a = start(.kind = HOG);
+	err = make_cookie(a);
+	if (err == -ENODEV || err == -EINVAL)
+		SKIP(return, "%s", err == -ENODEV ? "no CPU has SMT siblings" :
+						    "the kernel has no core scheduling");
+	ASSERT_EQ(0, err);
+	start(.kind = SLEEPER);
+	b = start(.kind = HOG);
+	ASSERT_EQ(0, make_cookie(b));
+	ASSERT_EQ(0, move_to_cpu(b, TEST_CPU));
+	rival = start(.kind = SLEEPER);
+	ASSERT_EQ(0, move_to_cpu(rival, TEST_CPU));
+	attach(-1);
+	sleep_ms(200);
+	times[0] = cpu_time_ns(a->pid);
+	times[1] = cpu_time_ns(b->pid);
+	EXPECT_GT(calls_in(phase / NSEC_PER_MSEC), 0);
+	times[0] = cpu_time_ns(a->pid) - times[0];
+	times[1] = cpu_time_ns(b->pid) - times[1];
+
+	TH_LOG("%lu and %lu ms in %lu ms", times[0] / NSEC_PER_MSEC, times[1] / NSEC_PER_MSEC,
+	       phase / NSEC_PER_MSEC);
+	EXPECT_GT(times[0], phase / 20);
+	EXPECT_GT(times[1], phase / 20);
+	EXPECT_LT(times[0] + times[1], phase * 5 / 4);
+}
+
+static bool has_proxy_execution(void)
+{
+	char line[256];
+	bool found = false;
+	FILE *f;
+
+	f = fopen("/proc/kallsyms", "r");
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, " __sched_proxy_exec\n");
+	fclose(f);
+	return found;
+}
+
+/* The operations of all contenders take the mutex of one pipe, and keep it long. */
+static pid_t start_contender(const int fds[2])
+{
+	static char block[65536];
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (write(fds[1], block, sizeof(block)) >= 0 || errno == EAGAIN) {
+		if (read(fds[0], block, sizeof(block)) < 0 && errno != EAGAIN)
+			break;
+	}
+	_exit(1);
+}
+
+/* The task that has the turn waits for a mutex, and the owner of that runs. */
+TEST_F_TIMEOUT(coexist, proxy_execution, 60)
+{
+	struct load contenders[4] = {};
+	int fds[2], answer, i;
+
+	if (!has_proxy_execution())
+		SKIP(return, "the kernel has no proxy execution");
+	ASSERT_EQ(0, pipe2(fds, O_NONBLOCK));
+	start(.kind = HOG);
+	start(.kind = SLEEPER);
+	attach(0);
+	for (i = 0; i < 4; i++) {
+		contenders[i].pid = start_contender(fds);
+		ASSERT_GT(contenders[i].pid, 0);
+		ASSERT_EQ(0, move_to_cpu(&contenders[i], LOAD_CPU));
+	}
+	for (answer = -1; answer <= 1; answer++) {
+		self->skel->bss->answer = answer;
+		EXPECT_GT(calls_in(2 * PHASE_MS), 0);
+	}
+	TH_LOG("turns in which the owner of a lock ran: %llu", self->skel->bss->proxied);
+	EXPECT_GT(self->skel->bss->proxied, 0);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, waitpid(contenders[i].pid, NULL, WNOHANG));
+		kill(contenders[i].pid, SIGKILL);
+		waitpid(contenders[i].pid, NULL, 0);
+	}
+}
+
+/*
+ * The questions go where the tasks go. The last test, as some machines lose their
+ * good clock when a CPU returns.
+ */
+TEST_F(coexist, cpu_goes_and_comes_back)
+{
+	uint64_t before, off, after;
+	int i;
+
+	start(.kind = HOG);
+	start(.kind = HOG);
+	start(.kind = SLEEPER);
+	attach(-1);
+	before = calls_in(PHASE_MS);
+	ASSERT_EQ(0, write_file(CPU_ONLINE, "0"));
+	off = calls_in(PHASE_MS);
+	ASSERT_EQ(0, write_file(CPU_ONLINE, "1"));
+	for (i = 0; i < self->nr_loads; i++)
+		ASSERT_EQ(0, move_to_cpu(&self->loads[i], LOAD_CPU));
+	after = calls_in(PHASE_MS);
+
+	TH_LOG("calls: before %lu, without the CPU %lu, after %lu", before, off, after);
+	EXPECT_GT(before, 0);
+	EXPECT_GT(off, 0);
+	EXPECT_GT(after, 0);
+}
+
+TEST_HARNESS_MAIN

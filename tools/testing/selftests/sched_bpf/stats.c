@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What can be seen of a policy: counters, times, ids, tracepoints. */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "answer.skel.h"
+#include "lib.h"
+
+#define TICK		"cfs_check_preempt_tick"
+#define WAKEUP		"cfs_check_preempt_wakeup"
+#define ENTITY		"cfs_wakeup_preempt_entity"
+#define PHASE_MS	500
+#define TRACEFS		"/sys/kernel/tracing/"
+#define BPF_STATS	"/proc/sys/kernel/bpf_stats_enabled"
+
+FIXTURE(stats) {
+	struct answer *skel;
+	struct load loads[2];
+	struct bpf_link *link;
+};
+
+FIXTURE_SETUP(stats)
+{
+	struct load_attr attr = { .kind = HOG };
+
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	self->skel = answer__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	attr.kind = SLEEPER;
+	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
+}
+
+FIXTURE_TEARDOWN(stats)
+{
+	bpf_link__destroy(self->link);
+	load_stop(&self->loads[0]);
+	load_stop(&self->loads[1]);
+	answer__destroy(self->skel);
+	write_file(BPF_STATS, "0");
+}
+
+#define ATTACH(map) ({								\
+	self->link = bpf_map__attach_struct_ops(self->skel->maps.map);		\
+	ASSERT_NE(NULL, self->link);						\
+})
+
+static void expect_prog(struct __test_metadata *_metadata, uint64_t id, const char *hook,
+			const struct bpf_program *prog)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	struct counters c;
+
+	ASSERT_EQ(0, bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len));
+	ASSERT_EQ(0, read_counters_of(id, hook, &c));
+	EXPECT_EQ(info.id, c.prog);
+}
+
+/* All that the tables say of a policy is what others say of the same objects. */
+TEST_F(stats, ids)
+{
+	struct bpf_link_info link = {};
+	__u32 len = sizeof(link);
+	struct timespec now;
+	struct policy p;
+	uint64_t ns;
+
+	ATTACH(all_hooks);
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	ns = now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+	ASSERT_EQ(0, bpf_link_get_info_by_fd(bpf_link__fd(self->link), &link, &len));
+	ASSERT_EQ(0, read_policy("answer_all", &p));
+	EXPECT_EQ(link.id, p.link);
+	EXPECT_EQ(link.struct_ops.map_id, p.map);
+	EXPECT_EQ(0, p.cgroup);
+	EXPECT_EQ(0, p.flags);
+	EXPECT_LE(p.attached_ns, ns);
+	EXPECT_GT(p.attached_ns, ns - 10 * NSEC_PER_SEC);
+
+	sleep_ms(PHASE_MS);
+	EXPECT_EQ(p.id, self->skel->bss->tick_this);
+	expect_prog(_metadata, p.id, TICK, self->skel->progs.answer_tick);
+	expect_prog(_metadata, p.id, WAKEUP, self->skel->progs.answer_wakeup);
+	expect_prog(_metadata, p.id, ENTITY, self->skel->progs.answer_entity);
+}
+
+/* Each call has one answer, and it is counted as what it is. */
+TEST_F(stats, answers)
+{
+	struct counters c;
+	int answer;
+
+	for (answer = -1; answer <= 1; answer++) {
+		self->skel->bss->tick_answer = answer;
+		ATTACH(only_tick);
+		sleep_ms(PHASE_MS);
+		ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
+		EXPECT_GT(c.calls, 10);
+		EXPECT_EQ(answer < 0, c.negative > 0);
+		EXPECT_EQ(answer == 0, c.zero > 0);
+		EXPECT_EQ(answer > 0, c.positive > 0);
+		/* The table is not read in one moment. */
+		EXPECT_LE(labs((long)(c.calls - c.negative - c.zero - c.positive)), 2);
+		EXPECT_LE(c.overruled, c.negative + c.positive);
+		EXPECT_EQ(0, c.differ);
+		bpf_link__destroy(self->link);
+		self->link = NULL;
+	}
+}
+
+/* Time is only taken while it is asked for. */
+TEST_F(stats, time)
+{
+	struct counters c[3];
+
+	ATTACH(only_tick);
+	sleep_ms(PHASE_MS);
+	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c[0]));
+	EXPECT_GT(c[0].calls, 0);
+	EXPECT_EQ(0, c[0].time_ns);
+	EXPECT_EQ(0, c[0].max_ns);
+
+	ASSERT_EQ(0, write_file(BPF_STATS, "1"));
+	sleep_ms(PHASE_MS);
+	ASSERT_EQ(0, write_file(BPF_STATS, "0"));
+	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c[1]));
+	TH_LOG("%lu calls took %lu ns, the longest %lu ns", c[1].calls - c[0].calls,
+	       c[1].time_ns, c[1].max_ns);
+	EXPECT_GT(c[1].time_ns, 0);
+	EXPECT_GT(c[1].max_ns, 0);
+	EXPECT_LE(c[1].max_ns, c[1].time_ns);
+	EXPECT_GE(c[1].max_ns * (c[1].calls - c[0].calls + 2), c[1].time_ns);
+
+	sleep_ms(PHASE_MS);
+	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c[2]));
+	EXPECT_GT(c[2].calls, c[1].calls);
+	EXPECT_EQ(c[1].time_ns, c[2].time_ns);
+}
+
+/* Does the trace have a line with both of these? */
+static bool traced(const char *event, const char *fields)
+{
+	static char buf[1 << 20];
+	char *line, *save;
+
+	if (read_file(TRACEFS "trace", buf, sizeof(buf)))
+		return false;
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (strstr(line, event) && strstr(line, fields))
+			return true;
+	}
+	return false;
+}
+
+TEST_F(stats, tracepoints)
+{
+	uint64_t hold = get_knob("max_hold_ns");
+	char fields[128];
+	struct policy p;
+
+	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	ASSERT_EQ(0, write_file(TRACEFS "trace", ""));
+	ASSERT_EQ(0, write_file(TRACEFS "buffer_size_kb", "256"));
+	ASSERT_EQ(0, write_file(TRACEFS "events/bpf_sched/enable", "1"));
+	ASSERT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
+	self->skel->bss->tick_answer = -1;
+	ATTACH(only_tick);
+	ASSERT_EQ(0, read_policy("answer_tick", &p));
+	sleep_ms(100);
+	ASSERT_EQ(0, bpf_link__update_map(self->link, self->skel->maps.shadow_tick));
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	EXPECT_EQ(0, write_file(TRACEFS "events/bpf_sched/enable", "0"));
+	EXPECT_EQ(0, set_knob("max_hold_ns", hold));
+
+	snprintf(fields, sizeof(fields), "id=%lu name=answer_tick cgroup_id=0 flags=0", p.id);
+	EXPECT_TRUE(traced("bpf_sched_attach:", fields));
+	snprintf(fields, sizeof(fields), "id=%lu name=shadow_tick cgroup_id=0 flags=0x1", p.id);
+	EXPECT_TRUE(traced("bpf_sched_replace:", fields));
+	EXPECT_TRUE(traced("bpf_sched_detach:", fields));
+	snprintf(fields, sizeof(fields), "id=%lu hook=" TICK " answer=-1 bound=hold", p.id);
+	EXPECT_TRUE(traced("bpf_sched_overruled:", fields));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who may attach a policy, and where: privileges, and BPF tokens in their place. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/mount.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "answer.skel.h"
+#include "lib.h"
+
+#define TICK	"cfs_check_preempt_tick"
+#define NOBODY	65534
+
+FIXTURE(who) {
+	struct answer *skel;
+	struct bpf_link *link;
+	char path[192];
+	int cgroup;
+};
+
+FIXTURE_SETUP(who)
+{
+	self->skel = answer__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	/* Fills in the table, so that the map alone can be attached. */
+	self->link = bpf_map__attach_struct_ops(self->skel->maps.only_tick);
+	ASSERT_NE(NULL, self->link);
+	ASSERT_EQ(0, cgroup_make(NULL, "who", self->path, sizeof(self->path)));
+	self->cgroup = open(self->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_GE(self->cgroup, 0);
+}
+
+FIXTURE_TEARDOWN(who)
+{
+	bpf_link__destroy(self->link);
+	answer__destroy(self->skel);
+	close(self->cgroup);
+	cgroup_remove(self->path);
+}
+
+static int set_caps(__u64 caps)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = caps, .permitted = caps },
+		{ .effective = caps >> 32, .permitted = caps >> 32 },
+	};
+
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+/* What attaching gives a child with these capabilities: 0 or an error. */
+static int attach_with(FIXTURE_DATA(who) *self, __u64 caps, int cgroup)
+{
+	int map = bpf_map__fd(self->skel->maps.only_tick), status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd;
+
+		if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(NOBODY, NOBODY, NOBODY) ||
+		    set_caps(caps))
+			_exit(255);
+		fd = bpf_link_create(map, cgroup, BPF_STRUCT_OPS, NULL);
+		_exit(fd < 0 ? -fd : 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+#define CAP(cap)	(1ULL << CAP_##cap)
+
+/* The file descriptor of a map is not enough, nor is half of the privileges. */
+TEST_F(who, capabilities)
+{
+	EXPECT_EQ(EPERM, attach_with(self, 0, 0));
+	EXPECT_EQ(EPERM, attach_with(self, 0, self->cgroup));
+	EXPECT_EQ(EPERM, attach_with(self, CAP(BPF), 0));
+	EXPECT_EQ(EPERM, attach_with(self, CAP(PERFMON), 0));
+	EXPECT_EQ(EPERM, attach_with(self, CAP(PERFMON), self->cgroup));
+	EXPECT_EQ(EPERM, attach_with(self, CAP(SYS_NICE) | CAP(SYS_RESOURCE), 0));
+	EXPECT_EQ(0, attach_with(self, CAP(BPF) | CAP(PERFMON), 0));
+	EXPECT_EQ(0, attach_with(self, CAP(BPF) | CAP(PERFMON), self->cgroup));
+}
+
+/* Nor may somebody else change what stands behind a link. */
+TEST_F(who, replace)
+{
+	int link = bpf_link__fd(self->link), status;
+	LIBBPF_OPTS(bpf_link_update_opts, opts);
+	struct bpf_link *other;
+	pid_t pid;
+
+	other = bpf_map__attach_struct_ops(self->skel->maps.shadow_tick);
+	ASSERT_NE(NULL, other);
+	pid = fork();
+	if (!pid) {
+		if (setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(255);
+		_exit(-bpf_link_update(link, bpf_map__fd(self->skel->maps.shadow_tick), &opts));
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(EPERM, WEXITSTATUS(status));
+	EXPECT_EQ(1, count_policies("answer_tick", TICK));
+	bpf_link__destroy(other);
+}
+
+/*
+ * A container: a user, a cgroup and a mount namespace, the root of the second
+ * being self->path, and a BPF file system that delegates what is needed.
+ */
+static int send_fd(int sock, int fd)
+{
+	char buf[CMSG_SPACE(sizeof(fd))] = {}, c = 0;
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = buf, .msg_controllen = sizeof(buf),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) < 0 ? -errno : 0;
+}
+
+static int receive_fd(int sock)
+{
+	char buf[CMSG_SPACE(sizeof(int))] = {}, c;
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = buf, .msg_controllen = sizeof(buf),
+	};
+	struct cmsghdr *cmsg;
+	int fd;
+
+	if (recvmsg(sock, &msg, 0) < 0)
+		return -errno;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg)
+		return -EIO;
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+/* What the container found out, by the exit status: a bit for each fault. */
+enum {
+	NO_CONTAINER	= 1,
+	NO_LOAD		= 2,
+	NO_ATTACH	= 4,	/* to its own cgroup */
+	SYSTEM_WIDE	= 8,	/* it could attach for all tasks */
+	OUTSIDE		= 16,	/* or to a cgroup outside */
+};
+
+static int in_container(int sock, int own, int outside)
+{
+	struct bpf_object_open_opts opts = {
+		.sz = sizeof(opts), .bpf_token_path = "/tmp/token",
+	};
+	int fs, mnt, result = 0;
+	struct bpf_link *link;
+	struct answer *skel;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP) ||
+	    write_file("/proc/self/setgroups", "deny") ||
+	    write_file("/proc/self/uid_map", "0 0 1") ||
+	    write_file("/proc/self/gid_map", "0 0 1"))
+		return NO_CONTAINER;
+	/* The file system belongs to the user namespace that opens it. */
+	fs = syscall(SYS_fsopen, "bpf", 0);
+	if (fs < 0 || send_fd(sock, fs))
+		return NO_CONTAINER;
+	mnt = receive_fd(sock);
+	if (mnt < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmp", "/tmp", "tmpfs", 0, NULL) || mkdir("/tmp/token", 0755) ||
+	    syscall(SYS_move_mount, mnt, "", AT_FDCWD, "/tmp/token", MOVE_MOUNT_F_EMPTY_PATH))
+		return NO_CONTAINER;
+
+	skel = answer__open_opts(&opts);
+	if (!skel || answer__load(skel))
+		return NO_LOAD;
+	link = bpf_map__attach_cgroup_opts(skel->maps.only_tick, own, NULL);
+	if (!link)
+		result |= NO_ATTACH;
+	if (bpf_map__attach_struct_ops(skel->maps.only_tick) || errno != EPERM)
+		result |= SYSTEM_WIDE;
+	if (bpf_map__attach_cgroup_opts(skel->maps.only_tick, outside, NULL) || errno != EPERM)
+		result |= OUTSIDE;
+	return result;
+}
+
+static int configure(int fs)
+{
+	static const char * const keys[] = {
+		"delegate_cmds", "delegate_maps", "delegate_progs", "delegate_attachs",
+	};
+	int i, mnt;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, keys[i], "any", 0))
+			return -errno;
+	}
+	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -errno;
+	mnt = syscall(SYS_fsmount, fs, 0, 0);
+	return mnt < 0 ? -errno : mnt;
+}
+
+/*
+ * With a token a container gets policies for its own cgroups, not for the system
+ * and not for others.
+ */
+TEST_F(who, token)
+{
+	int socks[2], status, fs, mnt;
+	char procs[256], pid_text[16];
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
+	pid = fork();
+	if (!pid) {
+		int outside;
+
+		outside = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", self->path);
+		snprintf(pid_text, sizeof(pid_text), "%d", getpid());
+		if (outside < 0 || write_file(procs, pid_text))
+			_exit(NO_CONTAINER);
+		_exit(in_container(socks[1], self->cgroup, outside));
+	}
+	close(socks[1]);
+	fs = receive_fd(socks[0]);
+	EXPECT_GE(fs, 0);
+	mnt = configure(fs);
+	EXPECT_GE(mnt, 0);
+	EXPECT_EQ(0, send_fd(socks[0], mnt));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	close(socks[0]);
+	close(fs);
+	close(mnt);
+}
+
+TEST_HARNESS_MAIN
