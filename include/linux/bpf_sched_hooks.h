@@ -89,7 +89,8 @@ BPF_SCHED_HOOK(cfs_wakeup_preempt_entity,
  *
  * @curr: the entity whose turn it is.
  *
- * @delta_exec: nanoseconds of execution since it was picked.
+ * @delta_exec: nanoseconds of execution since it was picked; on 32-bit machines
+ * it wraps after 4.3 s.
  *
  * Returns < 0: keep running. Holds against the end of the slice, against a
  * reschedule that is already pending and against later wakeups, until the

@@ -49,6 +49,7 @@ struct undecided {
  * @held_since: rq_clock() at the first obeyed answer that held the CPU, or zero
  * @next: wakee that a policy granted preemption and that has yet to be picked
  * @held: the last tick answer was to keep running
+ * @yielded: the task gave the CPU up; it may still be accounted for
  * @undecided: per wakeup hook
  *
  * Protected by the lock of the CPU's rq. Pointers may be stale and are compared
@@ -61,6 +62,7 @@ struct turn {
 	u64 held_since;
 	const struct sched_entity *next;
 	bool held;
+	bool yielded;
 	struct undecided undecided[2];
 };
 
@@ -110,6 +112,14 @@ static void limit_protection(struct sched_entity *se, u64 ns)
 		se->vprot = vprot;
 }
 
+/* An answer of @policy is not obeyed. */
+static void overrule(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
+		     enum bpf_sched_bound bound, int answer)
+{
+	bpf_sched_overruled(policy, hook, bound, answer);
+	bpf_sched_judge(policy, hook, bound);
+}
+
 /* Add @n to what the shadow policies in @mask would have changed. */
 static void count_differ(enum bpf_sched_hook hook, u64 mask, int n)
 {
@@ -123,7 +133,7 @@ static void count_differ(enum bpf_sched_hook hook, u64 mask, int n)
 	}
 }
 
-/* Shadow answers that would not be obeyed change nothing. */
+/* Shadow answers that would not be obeyed change nothing, and are nobody's fault. */
 static void overrule_shadow(enum bpf_sched_hook hook, u64 *mask,
 			    enum bpf_sched_bound bound, int answer)
 {
@@ -153,6 +163,7 @@ void __bpf_sched_yield(struct rq *rq)
 	lockdep_assert_rq_held(rq);
 
 	current_turn(rq)->held = false;
+	current_turn(rq)->yielded = true;
 }
 
 /*
@@ -172,7 +183,7 @@ static bool obey_wakeup(struct rq *rq, struct sched_entity *se, enum bpf_sched_h
 	if (ret < 0) {
 		left = hold_left(rq, turn);
 		if (!left) {
-			bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_hold, ret);
+			overrule(policy, hook, BPF_SCHED_BOUND_hold, ret);
 			return false;
 		}
 		start_hold(rq, turn);
@@ -182,7 +193,7 @@ static bool obey_wakeup(struct rq *rq, struct sched_entity *se, enum bpf_sched_h
 	}
 
 	if (!entity_eligible(&rq->cfs, se)) {
-		bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_eligible, ret);
+		overrule(policy, hook, BPF_SCHED_BOUND_eligible, ret);
 		return false;
 	}
 
@@ -207,8 +218,14 @@ static bool obey_wakeup(struct rq *rq, struct sched_entity *se, enum bpf_sched_h
 static void compare_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_hook hook,
 			   bool decided, int ret, u64 *shadow)
 {
+	bool second = hook == BPF_SCHED_cfs_wakeup_preempt_entity;
 	struct turn *turn = current_turn(rq);
-	struct undecided *undecided;
+	struct undecided *undecided = &turn->undecided[second];
+
+	/* The same question once more: what was said before does not count. */
+	if (undecided->wakee == p && undecided->clock == rq_clock(rq))
+		count_differ(hook, undecided->shadow[1], -1);
+	undecided->wakee = NULL;
 
 	if (!hold_left(rq, turn))
 		overrule_shadow(hook, &shadow[0], BPF_SCHED_BOUND_hold, -1);
@@ -221,7 +238,6 @@ static void compare_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_
 	}
 
 	count_differ(hook, shadow[1], 1);
-	undecided = &turn->undecided[hook == BPF_SCHED_cfs_wakeup_preempt_entity];
 	undecided->wakee = p;
 	undecided->clock = rq_clock(rq);
 	undecided->shadow[0] = shadow[0];
@@ -257,6 +273,9 @@ static bool decide_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_h
 
 	if (unlikely(answer->shadow[0] | answer->shadow[1]))
 		compare_wakeup(rq, p, hook, decided, ret, answer->shadow);
+	/* Nor does the fair class say it then, where the other hook left it open. */
+	if (decided && ret > 0)
+		bpf_sched_preempts(rq, p);
 
 	return decided;
 }
@@ -319,8 +338,10 @@ static bool obey_tick(struct rq *rq, struct sched_entity *se, u64 delta_exec,
 		return false;
 
 	if (ret < 0) {
+		if (turn->yielded)
+			return false;
 		if (!hold_left(rq, turn)) {
-			bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_hold, ret);
+			overrule(policy, hook, BPF_SCHED_BOUND_hold, ret);
 			return false;
 		}
 		start_hold(rq, turn);
@@ -329,7 +350,7 @@ static bool obey_tick(struct rq *rq, struct sched_entity *se, u64 delta_exec,
 	}
 
 	if (delta_exec < MIN_TURN_NS) {
-		bpf_sched_overruled(policy, hook, BPF_SCHED_BOUND_turn, ret);
+		overrule(policy, hook, BPF_SCHED_BOUND_turn, ret);
 		return false;
 	}
 
@@ -361,7 +382,7 @@ bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 	}
 
 	/* The end of this turn is decided already. */
-	if (turn->next && turn->next == rq->cfs.next)
+	if (sched_feat(PICK_BUDDY) && turn->next && turn->next == rq->cfs.next)
 		return false;
 
 	/* SCHED_IDLE gives way to all others: not a question for a policy. */

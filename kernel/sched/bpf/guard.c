@@ -6,8 +6,8 @@
  *   one store, and the questions look at it: no memory, no lock, no waiting.
  * - A policy that is overruled too often is reported, once, by name; if its flags
  *   say so, it is detached.
- * - A policy that is too slow is detached. How slow a single call can be is limited
- *   by the verifier, see struct_ops.c; this is for what remains.
+ * - A policy that is too slow is detached. That takes calls that return: how long
+ *   a single one can be is limited by the verifier, see struct_ops.c.
  * - A policy whose cgroup is removed is detached.
  *
  * What is found under an rq lock is noted in bpf_sched_attachment::due and done by
@@ -57,8 +57,8 @@ struct bpf_sched_knob bpf_sched_overruled_limit = {
  */
 bool bpf_sched_off __read_mostly;
 
-/* Slow calls on one CPU, of those timed, before a policy is judged by them. */
-#define MIN_SLOW_CALLS	16
+/* How many timed calls on one CPU a policy is judged by. */
+#define TIMED_CALLS	32
 
 static void reap(struct work_struct *work);
 static DECLARE_WORK(reap_work, reap);
@@ -74,13 +74,11 @@ static DEFINE_IRQ_WORK(reap_irq_work, queue_reap);
 /* Do soon what is due. Not under an rq lock. */
 void bpf_sched_reap(void)
 {
-	queue_work(system_wq, &reap_work);
+	queue_work(system_dfl_wq, &reap_work);
 }
 
 /*
- * Count an answer that is not obeyed. If there are overruled_limit of them on this
- * CPU and they are more than half of the opinions that @policy had here, it does
- * not do what its author thinks.
+ * Count an answer that is not obeyed.
  *
  * Context: rq lock held.
  */
@@ -92,30 +90,46 @@ void bpf_sched_overruled(struct bpf_sched_attachment *policy, enum bpf_sched_hoo
 		BPF_SCHED_BOUNDS
 #undef BPF_SCHED_BOUND
 	};
-	struct bpf_sched_counters *c = this_cpu_ptr(policy->counters + hook);
-	u64 overruled = 0;
-	int i;
 
-	c->overruled[bound]++;
+	this_cpu_inc(policy->counters[hook].overruled[bound]);
 	trace_bpf_sched_overruled(&policy->handle, bpf_sched_hook_names[hook],
 				  names[bound], answer);
+}
 
-	for (i = 0; i < BPF_SCHED_NR_BOUNDS; i++)
-		overruled += c->overruled[i];
-	if (overruled < READ_ONCE(bpf_sched_overruled_limit.val) ||
-	    overruled * 2 <= c->negative + c->positive ||
-	    test_and_set_bit(BPF_SCHED_REPORTED, &policy->due))
+/*
+ * @policy was overruled. If overruled_limit answers on this CPU were, and they are
+ * more than half of the opinions that it had here meanwhile, it does not do what
+ * its author thinks.
+ *
+ * Context: rq lock held.
+ */
+void bpf_sched_judge(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
+		     enum bpf_sched_bound bound)
+{
+	struct bpf_sched_counters *c = this_cpu_ptr(policy->counters + hook);
+	u64 opinions = c->negative + c->positive;
+	bool often;
+
+	if (++c->recent.overruled < READ_ONCE(bpf_sched_overruled_limit.val))
 		return;
 
-	policy->due_hook = hook;
-	policy->due_bound = bound;
+	often = c->recent.overruled * 2 > opinions - c->recent.opinions;
+	c->recent.overruled = 0;
+	c->recent.opinions = opinions;
+	if (!often || test_and_set_bit(BPF_SCHED_OVERRULED, &policy->due))
+		return;
+
+	policy->overruled_hook = hook;
+	policy->overruled_bound = bound;
+	/* Pairs with test_and_clear_bit() in report(). */
+	smp_mb__before_atomic();
 	set_bit(BPF_SCHED_DUE_REPORT, &policy->due);
 	irq_work_queue(&reap_irq_work);
 }
 
 /*
- * Count the time of a call. If @sample, judge it: with MIN_SLOW_CALLS slow ones on
- * this CPU, more than half of those timed, @policy is too slow to be asked.
+ * Count the time of a call. If @sample, judge it: if of TIMED_CALLS on this CPU more
+ * than half take too long, @policy is too slow to be asked.
  *
  * Context: rq lock held.
  */
@@ -123,22 +137,57 @@ void bpf_sched_timed(struct bpf_sched_attachment *policy, enum bpf_sched_hook ho
 		     u64 ns, bool sample)
 {
 	struct bpf_sched_counters *c = this_cpu_ptr(policy->counters + hook);
+	bool slow;
 
 	if (static_branch_unlikely(&bpf_stats_enabled_key)) {
 		c->time_ns += ns;
 		c->max_ns = max(c->max_ns, ns);
 	}
 
-	if (!sample || ns <= READ_ONCE(bpf_sched_max_call_ns.val))
+	if (!sample)
 		return;
 
-	c->slow++;
-	if (c->slow < MIN_SLOW_CALLS || c->slow * 2 <= c->calls / BPF_SCHED_TIMED_CALLS + 1 ||
-	    test_and_set_bit(BPF_SCHED_DUE_EJECT, &policy->due))
+	if (ns > READ_ONCE(bpf_sched_max_call_ns.val)) {
+		c->slow++;
+		c->recent.slow++;
+	}
+	slow = c->recent.slow > TIMED_CALLS / 2;
+	if (++c->recent.timed == TIMED_CALLS || slow) {
+		c->recent.timed = 0;
+		c->recent.slow = 0;
+	}
+	if (!slow || test_and_set_bit(BPF_SCHED_SLOW, &policy->due))
 		return;
 
-	policy->due_hook = hook;
+	policy->slow_hook = hook;
+	/* Pairs with test_bit_acquire() in report(). */
+	smp_mb__before_atomic();
+	set_bit(BPF_SCHED_DUE_EJECT, &policy->due);
 	irq_work_queue(&reap_irq_work);
+}
+
+/*
+ * What was found of @policy was found of answers that have been replaced.
+ *
+ * Context: the lock of bpf_sched_for_each(), so that nothing is done about it.
+ */
+void bpf_sched_acquit(struct bpf_sched_attachment *policy)
+{
+	struct bpf_sched_counters *c;
+	enum bpf_sched_hook hook;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
+			c = per_cpu_ptr(policy->counters + hook, cpu);
+			WRITE_ONCE(c->recent.timed, 0);
+			WRITE_ONCE(c->recent.slow, 0);
+			WRITE_ONCE(c->recent.overruled, 0);
+			WRITE_ONCE(c->recent.opinions,
+				   READ_ONCE(c->negative) + READ_ONCE(c->positive));
+		}
+	}
+	policy->due = 0;
 }
 
 static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_ops *ops)
@@ -149,20 +198,20 @@ static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_o
 #undef BPF_SCHED_BOUND
 	};
 	bool detach = ops->flags & BPF_SCHED_F_DETACH_OVERRULED;
-	const char *hook = bpf_sched_hook_names[policy->due_hook];
 
 	if (test_and_clear_bit(BPF_SCHED_DUE_REPORT, &policy->due)) {
 		pr_warn("sched_bpf: policy %s (id %u) is overruled too often: it %s, in %s%s\n",
-			ops->name, policy->handle.id, texts[policy->due_bound], hook,
+			ops->name, policy->handle.id, texts[policy->overruled_bound],
+			bpf_sched_hook_names[policy->overruled_hook],
 			detach ? "; detached" : "");
 		if (detach)
 			set_bit(BPF_SCHED_DETACH, &policy->due);
 	}
 
-	if (test_bit(BPF_SCHED_DUE_EJECT, &policy->due) &&
+	if (test_bit_acquire(BPF_SCHED_DUE_EJECT, &policy->due) &&
 	    !test_and_set_bit(BPF_SCHED_DETACH, &policy->due))
 		pr_warn("sched_bpf: policy %s (id %u) is too slow: most calls of %s take more than %llu ns; detached\n",
-			ops->name, policy->handle.id, hook,
+			ops->name, policy->handle.id, bpf_sched_hook_names[policy->slow_hook],
 			READ_ONCE(bpf_sched_max_call_ns.val));
 }
 

@@ -53,6 +53,11 @@ enum bpf_sched_bound {
  *	  for this purpose, one of BPF_SCHED_TIMED_CALLS
  * @time_ns: time spent in all calls while kernel.bpf_stats_enabled was on
  * @max_ns: longest of them
+ * @recent: what guard.c judges the policy by
+ * @recent.timed: calls timed
+ * @recent.slow: those that took longer than max_call_ns
+ * @recent.overruled: answers overruled
+ * @recent.opinions: what @negative and @positive were in sum when it began
  */
 struct bpf_sched_counters {
 	u64 calls;
@@ -64,8 +69,15 @@ struct bpf_sched_counters {
 	u64 slow;
 	u64 time_ns;
 	u64 max_ns;
+	struct {
+		u32 timed;
+		u32 slow;
+		u64 overruled;
+		u64 opinions;
+	} recent;
 };
 
+/* The first so many calls, and then one of so many. */
 #define BPF_SCHED_TIMED_CALLS	64
 
 /**
@@ -78,12 +90,13 @@ struct bpf_sched_answers {
 	bool direct[BPF_SCHED_NR_HOOKS];
 };
 
-/* Bits of bpf_sched_attachment::due. */
+/* Bits of bpf_sched_attachment::due. What is found is found once. */
 enum {
-	BPF_SCHED_DUE_REPORT,	/* overruled too often */
-	BPF_SCHED_DUE_EJECT,	/* too slow */
-	BPF_SCHED_REPORTED,	/* has been found to be overruled too often */
-	BPF_SCHED_DETACH,	/* to be detached */
+	BPF_SCHED_OVERRULED,	/* found to be overruled too often */
+	BPF_SCHED_DUE_REPORT,	/* to be reported for it */
+	BPF_SCHED_SLOW,		/* found to be too slow */
+	BPF_SCHED_DUE_EJECT,	/* to be detached for it */
+	BPF_SCHED_DETACH,	/* to be detached, and reported */
 };
 
 /**
@@ -98,8 +111,9 @@ enum {
  * @counters: per hook, kept over a replacement
  * @attached_ns: boot time of its attachment
  * @due: what is to be done about it, see guard.c
- * @due_hook: the hook and the bound that @due is about
- * @due_bound: see @due_hook
+ * @overruled_hook: where it was overruled too often
+ * @overruled_bound: by what
+ * @slow_hook: where it was too slow
  */
 struct bpf_sched_attachment {
 	struct bpf_sched_policy handle;
@@ -112,8 +126,9 @@ struct bpf_sched_attachment {
 	struct bpf_sched_counters __percpu *counters;
 	u64 attached_ns;
 	unsigned long due;
-	enum bpf_sched_hook due_hook;
-	enum bpf_sched_bound due_bound;
+	enum bpf_sched_hook overruled_hook;
+	enum bpf_sched_bound overruled_bound;
+	enum bpf_sched_hook slow_hook;
 };
 
 /**
@@ -219,6 +234,9 @@ struct bpf_sched_bpf_ids bpf_sched_bpf_ids(const struct bpf_sched_attachment *po
 extern bool bpf_sched_off;
 void bpf_sched_overruled(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
 			 enum bpf_sched_bound bound, int answer);
+void bpf_sched_judge(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
+		     enum bpf_sched_bound bound);
+void bpf_sched_acquit(struct bpf_sched_attachment *policy);
 void bpf_sched_timed(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
 		     u64 ns, bool sample);
 void bpf_sched_reap(void);

@@ -77,7 +77,8 @@ struct bpf_sched_ops bpf_sched_stubs = {
 };
 
 const char * const bpf_sched_hook_names[BPF_SCHED_NR_HOOKS] = {
-#define BPF_SCHED_HOOK(hook, params, args) [BPF_SCHED_##hook] = #hook,
+#define BPF_SCHED_HOOK(hook, params, args)				\
+	[BPF_SCHED_##hook] = #hook,
 #include <linux/bpf_sched_hooks.h>
 };
 
@@ -191,9 +192,10 @@ struct timing {
 
 static __always_inline struct timing begin_call(struct bpf_sched_counters __percpu *counters)
 {
+	u64 calls = __this_cpu_read(counters->calls);
 	struct timing timing;
 
-	timing.sample = !(__this_cpu_read(counters->calls) % BPF_SCHED_TIMED_CALLS);
+	timing.sample = calls < BPF_SCHED_TIMED_CALLS || !(calls % BPF_SCHED_TIMED_CALLS);
 	timing.on = timing.sample || static_branch_unlikely(&bpf_stats_enabled_key);
 	timing.start = timing.on ? sched_clock() : 0;
 
@@ -274,9 +276,19 @@ int bpf_sched_ask_##hook(struct bpf_sched_answer *answer,		\
 
 #include <linux/bpf_sched_hooks.h>
 
+/* The attached policy of index *@i or, if there is none, of the next one. */
+static struct bpf_sched_attachment *policy_from(unsigned int *i)
+{
+	for (; *i < BPF_SCHED_MAX_POLICIES; ++*i) {
+		if (policies[*i])
+			return policies[*i];
+	}
+
+	return NULL;
+}
+
 #define for_each_policy(i, policy)					\
-	for ((i) = 0; (i) < BPF_SCHED_MAX_POLICIES; (i)++)		\
-		if (!((policy) = policies[i])) {} else
+	for ((i) = 0; ((policy) = policy_from(&(i))); (i)++)
 
 static void set_key(struct static_key_false *key, bool on)
 {
@@ -312,8 +324,8 @@ static void direct_calls(enum bpf_sched_hook hook, int gen)
 }
 
 /*
- * Make what is attached what is asked. @policy, if not NULL, gets new answers. On
- * return no CPU is inside a policy or in a scope that is not attached, and none
+ * Make what is attached what is asked. @replaced, if not NULL, gets the answers
+ * @new. On return no CPU is inside a policy or in a scope that is not attached, and none
  * will be.
  */
 static void publish(struct bpf_sched_attachment *replaced, const struct bpf_sched_ops *new)
@@ -554,6 +566,7 @@ int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_link *li
 		return -ENOLINK;
 
 	publish(policy, new);
+	bpf_sched_acquit(policy);
 	trace_bpf_sched_replace(&policy->handle, new);
 
 	return 0;

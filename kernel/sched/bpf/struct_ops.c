@@ -9,34 +9,68 @@
 #include <linux/btf.h>
 #include <linux/capability.h>
 #include <linux/cgroup.h>
+#include <linux/cgroup_namespace.h>
+#include <linux/cleanup.h>
 #include <linux/init.h>
+#include <linux/mutex.h>
+#include <linux/nsproxy.h>
+#include <linux/sizes.h>
 
 #include "internal.h"
 
 /*
  * A program runs with an rq lock held and interrupts off, so the time it takes
- * must have a limit: what the verifier has walked through. Helpers that loop over
- * more than it sees are refused, as are those that wake or signal a task. So are
- * kfuncs, see kfuncs.c, and may_goto, see st_ops_check_member().
+ * must have a limit: what the verifier has walked through. These helpers neither
+ * loop over more than it sees nor wake or signal a task. The same goes for kfuncs,
+ * see kfuncs.c, for functions, see has_unseen_code(), and for the maps that are
+ * used, see check_maps().
  */
 static const struct bpf_func_proto *
 get_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
 {
 	switch (func_id) {
-	case BPF_FUNC_loop:
-	case BPF_FUNC_for_each_map_elem:
-	case BPF_FUNC_user_ringbuf_drain:
-	case BPF_FUNC_tail_call:
-	case BPF_FUNC_timer_init:
-	case BPF_FUNC_timer_set_callback:
-	case BPF_FUNC_timer_start:
-	case BPF_FUNC_timer_cancel:
-	case BPF_FUNC_send_signal:
-	case BPF_FUNC_send_signal_thread:
-	case BPF_FUNC_find_vma:
-		return NULL;
-	default:
+	case BPF_FUNC_map_lookup_elem:
+	case BPF_FUNC_map_update_elem:
+	case BPF_FUNC_map_delete_elem:
+	case BPF_FUNC_map_push_elem:
+	case BPF_FUNC_map_pop_elem:
+	case BPF_FUNC_map_peek_elem:
+	case BPF_FUNC_map_lookup_percpu_elem:
+	case BPF_FUNC_per_cpu_ptr:
+	case BPF_FUNC_this_cpu_ptr:
+	case BPF_FUNC_spin_lock:
+	case BPF_FUNC_spin_unlock:
+	case BPF_FUNC_task_storage_get:
+	case BPF_FUNC_task_storage_delete:
+	case BPF_FUNC_cgrp_storage_get:
+	case BPF_FUNC_cgrp_storage_delete:
+	case BPF_FUNC_ringbuf_output:
+	case BPF_FUNC_ringbuf_reserve:
+	case BPF_FUNC_ringbuf_submit:
+	case BPF_FUNC_ringbuf_discard:
+	case BPF_FUNC_ringbuf_query:
+	case BPF_FUNC_get_prandom_u32:
+	case BPF_FUNC_get_smp_processor_id:
+	case BPF_FUNC_get_numa_node_id:
+	case BPF_FUNC_ktime_get_ns:
+	case BPF_FUNC_ktime_get_boot_ns:
+	case BPF_FUNC_ktime_get_tai_ns:
+	case BPF_FUNC_jiffies64:
+	case BPF_FUNC_strncmp:
+	case BPF_FUNC_get_current_pid_tgid:
+	case BPF_FUNC_get_current_comm:
+	case BPF_FUNC_get_current_task:
+	case BPF_FUNC_get_current_task_btf:
+	case BPF_FUNC_get_current_cgroup_id:
+	case BPF_FUNC_get_current_ancestor_cgroup_id:
+	case BPF_FUNC_current_task_under_cgroup:
+	case BPF_FUNC_probe_read_kernel:
+	case BPF_FUNC_probe_read_kernel_str:
+	case BPF_FUNC_trace_printk:
+	case BPF_FUNC_trace_vprintk:
 		return bpf_base_func_proto(func_id, prog);
+	default:
+		return NULL;
 	}
 }
 
@@ -52,12 +86,44 @@ static int st_ops_init(struct btf *btf)
 	return 0;
 }
 
-static bool has_may_goto(const struct bpf_prog *prog)
+/*
+ * Does @prog run code that the verifier does not walk through each time? It
+ * assumes a global function to be valid wherever that is called, and lets it be
+ * replaced later, which it may do to a program without a context too. may_goto
+ * ends a loop after a quarter of a second, and each one again.
+ */
+static bool has_unseen_code(const struct bpf_prog *prog)
 {
+	const struct bpf_prog_aux *aux = prog->aux;
+	const struct btf_type *t;
 	int i;
 
 	for (i = 0; i < prog->len; i++) {
 		if (prog->insnsi[i].code == (BPF_JMP | BPF_JCOND))
+			return true;
+	}
+
+	for (i = 1; aux->func_info_aux && i < aux->func_info_cnt; i++) {
+		if (aux->func_info_aux[i].linkage == BTF_FUNC_GLOBAL)
+			return true;
+	}
+
+	if (!aux->func_info_cnt)
+		return false;
+	t = btf_type_by_id(aux->btf, aux->func_info[0].type_id);
+	t = btf_type_by_id(aux->btf, t->type);
+
+	return !btf_type_vlen(t) ||
+	       !btf_type_is_ptr(btf_type_skip_modifiers(aux->btf, btf_params(t)->type, NULL));
+}
+
+/* The filter of kfuncs.c sees those of vmlinux only. */
+static bool calls_module(const struct bpf_prog *prog)
+{
+	int i;
+
+	for (i = 0; i < prog->len; i++) {
+		if (bpf_pseudo_kfunc_call(&prog->insnsi[i]) && prog->insnsi[i].off)
 			return true;
 	}
 
@@ -72,11 +138,10 @@ static int st_ops_check_member(const struct btf_type *t,
 	if (prog->sleepable)
 		return -EINVAL;
 
-	/* Ends a loop after a quarter of a second, and each one again. */
-	if (has_may_goto(prog))
+	if (has_unseen_code(prog))
 		return -ELOOP;
 
-	return 0;
+	return calls_module(prog) ? -EACCES : 0;
 }
 
 static int st_ops_init_member(const struct btf_type *t,
@@ -114,9 +179,9 @@ static int check_token(struct bpf_prog *prog, void *data)
 }
 
 /*
- * Who may load a program may let it be asked; so may, for a cgroup that the
- * caller's cgroup namespace contains, who has the BPF token by which it was
- * loaded. Holding the map's file descriptor is not enough.
+ * Who may load a program may let it be asked. So may who has the BPF token by
+ * which it was loaded, about the tasks of a cgroup in a cgroup namespace of his
+ * own. Holding the map's file descriptor is not enough.
  */
 static int check_permission(const void *ops, u64 cgrp_id)
 {
@@ -125,7 +190,7 @@ static int check_permission(const void *ops, u64 cgrp_id)
 	if (bpf_capable() && perfmon_capable())
 		return 0;
 
-	if (!cgrp_id)
+	if (!cgrp_id || !ns_capable(current->nsproxy->cgroup_ns->user_ns, CAP_SYS_ADMIN))
 		return -EPERM;
 	cgrp = cgroup_get_from_id(cgrp_id);
 	if (IS_ERR(cgrp))
@@ -133,6 +198,35 @@ static int check_permission(const void *ops, u64 cgrp_id)
 	cgroup_put(cgrp);
 
 	return bpf_struct_ops_for_each_prog(ops, check_token, NULL);
+}
+
+/* Values are copied as a whole. */
+#define MAX_VALUE_SIZE	SZ_1M
+
+/* Neither copying a value nor looking for a key may take long. */
+static int check_maps(struct bpf_prog *prog, void *data)
+{
+	int i;
+
+	guard(mutex)(&prog->aux->used_maps_mutex);
+
+	for (i = 0; i < prog->aux->used_map_cnt; i++) {
+		const struct bpf_map *map = prog->aux->used_maps[i];
+
+		if (map->value_size > MAX_VALUE_SIZE)
+			return -EFBIG;
+		/* Lets keys be chosen that all are in one bucket. */
+		if (map->map_flags & BPF_F_ZERO_SEED)
+			return -ELOOP;
+	}
+
+	return 0;
+}
+
+static int check_ops(const void *ops, u64 cgrp_id)
+{
+	return check_permission(ops, cgrp_id) ?:
+	       bpf_struct_ops_for_each_prog(ops, check_maps, NULL);
 }
 
 static int st_ops_reg(void *kdata, struct bpf_link *link)
@@ -146,7 +240,7 @@ static int st_ops_attach(void *kdata, struct bpf_link *link,
 {
 	int ret;
 
-	ret = check_permission(kdata, target->cgrp ? cgroup_id(target->cgrp) : 0);
+	ret = check_ops(kdata, target->cgrp ? cgroup_id(target->cgrp) : 0);
 	if (ret)
 		return ret;
 
@@ -162,7 +256,7 @@ static int st_ops_update(void *kdata, void *old_kdata, struct bpf_link *link)
 {
 	int ret;
 
-	ret = check_permission(kdata, bpf_sched_cgroup_id(link));
+	ret = check_ops(kdata, bpf_sched_cgroup_id(link));
 	if (ret)
 		return ret;
 

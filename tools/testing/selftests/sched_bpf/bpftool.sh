@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What bpftool, as it is, shows of policies: programs, links and tables.
+# What bpftool shows of policies: programs, links, tables, and bpftool sched.
 
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
@@ -26,7 +26,7 @@ expect()
 }
 
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 24
 
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 mkdir -p "$PIN"
@@ -39,9 +39,42 @@ expect link "struct_ops +map [0-9]+" "$BPFTOOL" link show
 expect link_json '"type":"struct_ops",.*"map_id":[0-9]+' "$BPFTOOL" -j link show
 expect struct_ops "only_tick +bpf_sched_ops" "$BPFTOOL" struct_ops show
 expect struct_ops_dump '"cfs_check_preempt_tick": "' "$BPFTOOL" struct_ops dump name only_tick
+
+expect sched_show "^[0-9]+: bpf  name answer_tick  cgroup system .*link_id [0-9]+ .* age [0-9]+s" \
+	"$BPFTOOL" sched show
+expect sched_hook "^[[:space:]]+cfs_check_preempt_tick  prog_id [0-9]+  calls [0-9]+ " \
+	"$BPFTOOL" sched show name answer_tick
+expect sched_flags "name shadow_tick .*flags shadow" "$BPFTOOL" sched show name shadow_tick
+id=$("$BPFTOOL" sched show name answer_tick | sed -n 's/^\([0-9]*\): .*/\1/p')
+expect sched_id "^$id: " "$BPFTOOL" sched list id "$id"
+expect sched_json '"name":"answer_tick","cgroup_id":0' "$BPFTOOL" -j sched show id "$id"
+expect sched_no_id "no policy found for id 4000000000" "$BPFTOOL" sched show id 4000000000
+expect sched_no_name "no policy found for name nobody" "$BPFTOOL" sched show name nobody
+expect sched_bad_id "can't parse x as ID" "$BPFTOOL" sched show id x
+expect sched_no_cgroup "is not a directory of cgroup v2" "$BPFTOOL" sched show cgroup /tmp
+expect sched_bad_key "what is 'color'" "$BPFTOOL" sched show color red
+expect sched_top "answer_tick +cfs_check_preempt_tick +[0-9]" "$BPFTOOL" sched top count 2
+expect sched_top_json '"seconds":[0-9.]+,"rates":\[\{"id":' "$BPFTOOL" -j sched top count 1
+echo 0 > "${POLICIES%policies}enabled"
+expect sched_off "switched off: no policy is asked" "$BPFTOOL" sched show
+echo 1 > "${POLICIES%policies}enabled"
+expect sched_off_json '"enabled":true' "$BPFTOOL" -j sched show
+
 expect policies "^[0-9]+ answer_tick bpf [0-9]+ [0-9]+ 0 [0-9]+ 0 0 " cat "$POLICIES"
 rm -rf "$PIN"
 sleep 1
 expect unpinned "^0$" grep -c answer_tick "$POLICIES"
+
+# An attachment to a cgroup, by the test program that makes one.
+cgroup=/sys/fs/cgroup/sched_bpf_test
+mkdir -p "$cgroup"
+"$DIR/attach_to" "$cgroup" &
+loader=$!
+for _ in {1..50}; do grep -q answer_tick "$POLICIES" && break; sleep 0.1; done
+expect sched_cgroup "name answer_tick  cgroup $cgroup " "$BPFTOOL" sched show cgroup "$cgroup"
+expect link_cgroup "struct_ops +map [0-9]+ +cgroup_id [0-9]+" "$BPFTOOL" link show
+kill "$loader"
+wait "$loader" 2>/dev/null
+rmdir "$cgroup"
 
 ktap_finished

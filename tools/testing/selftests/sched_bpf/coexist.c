@@ -51,6 +51,9 @@ FIXTURE_SETUP(coexist)
 	ASSERT_EQ(0, read_file(RT_RUNTIME, self->rt_runtime, sizeof(self->rt_runtime)));
 	self->skel = coexist__open();
 	ASSERT_NE(NULL, self->skel);
+	/* For the tests that need sched_ext. */
+	bpf_map__set_autocreate(self->skel->maps.ext_full, false);
+	bpf_map__set_autocreate(self->skel->maps.ext_partial, false);
 }
 
 FIXTURE_TEARDOWN(coexist)

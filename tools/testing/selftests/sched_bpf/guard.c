@@ -63,16 +63,16 @@ FIXTURE_TEARDOWN(guard)
 })
 
 /* How often the kernel has said this of the policy. */
-static int messages(FIXTURE_DATA(guard) *self, const char *text)
+static int messages(int kmsg, uint64_t policy_id, const char *text)
 {
 	char record[8192], id[32];
 	ssize_t len;
 	int n = 0;
 
-	snprintf(id, sizeof(id), "(id %lu) ", self->policy.id);
-	lseek(self->kmsg, 0, SEEK_SET);
+	snprintf(id, sizeof(id), "(id %lu) ", policy_id);
+	lseek(kmsg, 0, SEEK_SET);
 	/* A record that was overwritten meanwhile is an error, once. */
-	while ((len = read(self->kmsg, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+	while ((len = read(kmsg, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
 		if (len < 0) {
 			errno = 0;
 			continue;
@@ -83,12 +83,14 @@ static int messages(FIXTURE_DATA(guard) *self, const char *text)
 	return n;
 }
 
-static uint64_t switches_in_phase(FIXTURE_DATA(guard) *self)
+#define MESSAGES(text) messages(self->kmsg, self->policy.id, text)
+
+static uint64_t switches_in_phase(pid_t pid)
 {
-	uint64_t before = switches(self->loads[0].pid);
+	uint64_t before = switches(pid);
 
 	sleep_ms(PHASE_MS);
-	return switches(self->loads[0].pid) - before;
+	return switches(pid) - before;
 }
 
 static uint64_t calls_in_phase(const char *policy)
@@ -109,18 +111,18 @@ TEST_F(guard, sysrq)
 	uint64_t n[3];
 
 	ATTACH(keeps);
-	n[0] = switches_in_phase(self);
+	n[0] = switches_in_phase(self->loads[0].pid);
 	EXPECT_GT(calls_in_phase("keeps"), 0);
 
 	ASSERT_EQ(0, write_file("/proc/sysrq-trigger", "P"));
 	EXPECT_EQ(0, get_knob("enabled"));
-	n[1] = switches_in_phase(self);
+	n[1] = switches_in_phase(self->loads[0].pid);
 	EXPECT_EQ(0, calls_in_phase("keeps"));
 	EXPECT_EQ(1, count_policies("keeps", TICK));
 
 	ASSERT_EQ(0, set_knob("enabled", 1));
 	EXPECT_GT(calls_in_phase("keeps"), 0);
-	n[2] = switches_in_phase(self);
+	n[2] = switches_in_phase(self->loads[0].pid);
 	TH_LOG("switches: on %lu, off %lu, on %lu", n[0], n[1], n[2]);
 	EXPECT_GT(n[1], 3 * n[0]);
 	EXPECT_GT(n[1], 3 * n[2]);
@@ -143,7 +145,7 @@ TEST_F(guard, switch_ends_hold)
 		after[i] = cpu_time_ns(self->loads[i].pid);
 	/* One was held and the other was not running: who waited runs at once. */
 	EXPECT_GT(after[0] + after[1] - before[0] - before[1], 0);
-	EXPECT_GT(switches_in_phase(self), 20);
+	EXPECT_GT(switches_in_phase(self->loads[0].pid), 20);
 }
 
 TEST_F(guard, attach_while_off)
@@ -209,7 +211,7 @@ TEST_F(guard, overruled_is_reported)
 	TH_LOG("%lu of %lu answers overruled", c.overruled_hold, c.negative);
 	EXPECT_GE(c.overruled_hold, 100);
 	EXPECT_EQ(c.overruled, c.overruled_hold);
-	EXPECT_EQ(1, messages(self, "is overruled too often: it held a CPU"));
+	EXPECT_EQ(1, MESSAGES("is overruled too often: it held a CPU"));
 	EXPECT_EQ(1, count_policies("keeps", TICK));
 }
 
@@ -222,9 +224,24 @@ TEST_F(guard, overruled_is_detached)
 	ASSERT_EQ(0, set_knob("overruled_limit", 50));
 	ATTACH(keeps_or_leaves);
 	EXPECT_TRUE(policy_gone("keeps_or_leaves"));
-	EXPECT_EQ(1, messages(self, "; detached"));
+	EXPECT_EQ(1, MESSAGES("; detached"));
 	ASSERT_EQ(0, bpf_link_get_info_by_fd(bpf_link__fd(self->link), &info, &len));
 	EXPECT_EQ(0, info.struct_ops.map_id);
+}
+
+/* What was found of a policy is not held against what replaces it. */
+TEST_F(guard, replacement_is_judged_anew)
+{
+	OVERRULE_MOST();
+	ASSERT_EQ(0, set_knob("overruled_limit", 50));
+	ATTACH(keeps);
+	sleep_ms(1500);
+	EXPECT_EQ(1, MESSAGES("is overruled too often"));
+	EXPECT_EQ(1, count_policies("keeps", TICK));
+	/* The same answers, but now they have a consequence. */
+	ASSERT_EQ(0, bpf_link__update_map(self->link, self->skel->maps.keeps_or_leaves));
+	EXPECT_TRUE(policy_gone("keeps_or_leaves"));
+	EXPECT_EQ(2, MESSAGES("is overruled too often"));
 }
 
 /* Overruled now and then is no reason for a report. */
@@ -232,14 +249,14 @@ TEST_F(guard, rarely_overruled)
 {
 	struct counters c;
 
-	ASSERT_EQ(0, set_knob("overruled_limit", 1));
+	ASSERT_EQ(0, set_knob("overruled_limit", 20));
 	ASSERT_EQ(0, set_knob("max_hold_ns", 50 * NSEC_PER_MSEC));
 	ATTACH(keeps);
 	sleep_ms(1000);
 	ASSERT_EQ(0, read_counters("keeps", TICK, &c));
 	TH_LOG("%lu of %lu answers overruled", c.overruled, c.negative);
 	EXPECT_GT(c.overruled, 0);
-	EXPECT_EQ(0, messages(self, "overruled too often"));
+	EXPECT_EQ(0, MESSAGES("overruled too often"));
 }
 
 /* A policy that works for too long is detached, one that does not stays. */
@@ -254,7 +271,7 @@ TEST_F(guard, slow)
 	for (i = 0; i < 2; i++)
 		rounds[i] = self->loads[i].stats->rounds;
 	EXPECT_TRUE(policy_gone("loops"));
-	EXPECT_EQ(1, messages(self, "is too slow: most calls of " TICK));
+	EXPECT_EQ(1, MESSAGES("is too slow: most calls of " TICK));
 	for (i = 0; i < 2; i++)
 		EXPECT_GT(self->loads[i].stats->rounds, rounds[i]);
 }
@@ -268,7 +285,7 @@ TEST_F(guard, not_slow)
 	sleep_ms(3000);
 	ASSERT_EQ(0, read_counters("loops", TICK, &c));
 	EXPECT_GT(c.calls, 1000);
-	EXPECT_EQ(0, messages(self, "too slow"));
+	EXPECT_EQ(0, MESSAGES("too slow"));
 }
 
 TEST_HARNESS_MAIN

@@ -65,11 +65,14 @@ REFUSED(not_a_hook, NULL,
 REFUSED(returns_nothing, NULL, "R0 !read_ok")
 REFUSED(writes_task, NULL, "only read is supported")
 REFUSED(reads_beyond_context, NULL, "func 'cfs_check_preempt_wakeup' doesn't have 4-th argument")
-REFUSED(calls_sleeping_helper, NULL, "sleepable helper bpf_copy_from_user#148 is not allowed in")
+REFUSED(calls_sleeping_helper, NULL,
+	"program of this type cannot use helper bpf_copy_from_user#148")
 REFUSED(calls_sched_ext, NULL, "calling kernel function scx_bpf_task_cpu is not allowed")
 REFUSED(calls_bpf_loop, NULL, "program of this type cannot use helper bpf_loop#181")
 REFUSED(uses_iterator, NULL, "calling kernel function bpf_iter_num_new is not allowed")
 REFUSED(uses_may_goto, NULL, "attach to unsupported member cfs_check_preempt_tick")
+REFUSED(calls_global, NULL, "attach to unsupported member cfs_check_preempt_tick")
+REFUSED(without_context, NULL, "attach to unsupported member cfs_check_preempt_tick")
 REFUSED(releases_task, NULL, "calling kernel function bpf_task_acquire is not allowed")
 REFUSED(sends_signal, NULL, "program of this type cannot use helper bpf_send_signal#109")
 REFUSED(untrusted_entity, NULL, "R1 must be a rcu pointer")
@@ -93,6 +96,38 @@ TEST(good)
 	ASSERT_NE(NULL, link);
 	bpf_link__destroy(link);
 	reject__destroy(skel);
+}
+
+/* What attaching a program gives that loads. */
+static int attach_prog(struct __test_metadata *_metadata, const char *name)
+{
+	struct bpf_program *prog;
+	struct bpf_link *link;
+	struct reject *skel;
+	int err;
+
+	skel = reject__open();
+	ASSERT_NE(NULL, skel);
+	no_tables(skel->obj);
+	prog = bpf_object__find_program_by_name(skel->obj, name);
+	ASSERT_NE(NULL, prog);
+	bpf_program__set_autoload(prog, true);
+	ASSERT_EQ(0, reject__load(skel));
+	link = bpf_program__attach(prog);
+	err = link ? 0 : -errno;
+	bpf_link__destroy(link);
+	reject__destroy(skel);
+	return err;
+}
+
+TEST(huge_values)
+{
+	EXPECT_EQ(-EFBIG, attach_prog(_metadata, "uses_huge_values"));
+}
+
+TEST(known_seed)
+{
+	EXPECT_EQ(-ELOOP, attach_prog(_metadata, "uses_known_seed"));
 }
 
 TEST(not_gpl)

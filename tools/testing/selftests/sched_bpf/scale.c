@@ -115,6 +115,11 @@ static struct cost one_more(struct __test_metadata *_metadata, const struct bpf_
 	return (struct cost){ attach[SAMPLES / 2], detach[SAMPLES / 2] };
 }
 
+static void log_cost(struct __test_metadata *_metadata, const char *what, struct cost cost)
+{
+	TH_LOG("%s: %lu us to attach, %lu us to detach", what, cost.attach_us, cost.detach_us);
+}
+
 #define start_loads() ({							\
 	static const enum load_kind kinds[NR_LOADS] = {				\
 		HOG, SLEEPER, PIPE_PONG, YIELDER,				\
@@ -146,9 +151,9 @@ TEST_F_TIMEOUT(scale, last_policy, 120)
 	busy = one_more(_metadata, map, NULL);
 	ASSERT_EQ(0, read_counters("answer_all", WAKEUP, &after));
 
-	TH_LOG("us to attach and detach one policy: alone %lu, %lu; the last of 64 %lu, %lu; while asked %lu, %lu",
-	       alone.attach_us, alone.detach_us, idle.attach_us, idle.detach_us,
-	       busy.attach_us, busy.detach_us);
+	log_cost(_metadata, "the only policy", alone);
+	log_cost(_metadata, "the last of 64, nobody asks", idle);
+	log_cost(_metadata, "the last of 64, while asked", busy);
 	EXPECT_GT(after.calls, before.calls);
 	EXPECT_LT(busy.attach_us, 20 * idle.attach_us);
 	EXPECT_LT(busy.detach_us, 20 * idle.detach_us);
@@ -177,9 +182,9 @@ TEST_F_TIMEOUT(scale, many_cgroups, 240)
 	}
 	root = one_more(_metadata, map, self->tree);
 	leaf = one_more(_metadata, map, self->leaf);
-	TH_LOG("us to attach and detach: to one cgroup %lu, %lu; at the root of %d %lu, %lu; at depth %d %lu, %lu",
-	       without.attach_us, without.detach_us, CHAINS * (DEPTH - 1) + 1,
-	       root.attach_us, root.detach_us, DEPTH, leaf.attach_us, leaf.detach_us);
+	log_cost(_metadata, "a cgroup without others below", without);
+	log_cost(_metadata, "a cgroup with 992 below", root);
+	log_cost(_metadata, "a cgroup at depth 32", leaf);
 	EXPECT_LT(root.attach_us, 20 * without.attach_us);
 	EXPECT_LT(root.detach_us, 20 * without.detach_us);
 

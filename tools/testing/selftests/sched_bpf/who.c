@@ -65,10 +65,10 @@ static int set_caps(__u64 caps)
 }
 
 /* What attaching gives a child with these capabilities: 0 or an error. */
-static int attach_with(FIXTURE_DATA(who) *self, __u64 caps, int cgroup)
+static int attach_with(const struct bpf_map *map, __u64 caps, int cgroup)
 {
-	int map = bpf_map__fd(self->skel->maps.only_tick), status;
 	pid_t pid = fork();
+	int status;
 
 	if (!pid) {
 		int fd;
@@ -76,7 +76,7 @@ static int attach_with(FIXTURE_DATA(who) *self, __u64 caps, int cgroup)
 		if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(NOBODY, NOBODY, NOBODY) ||
 		    set_caps(caps))
 			_exit(255);
-		fd = bpf_link_create(map, cgroup, BPF_STRUCT_OPS, NULL);
+		fd = bpf_link_create(bpf_map__fd(map), cgroup, BPF_STRUCT_OPS, NULL);
 		_exit(fd < 0 ? -fd : 0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
@@ -89,21 +89,22 @@ static int attach_with(FIXTURE_DATA(who) *self, __u64 caps, int cgroup)
 /* The file descriptor of a map is not enough, nor is half of the privileges. */
 TEST_F(who, capabilities)
 {
-	EXPECT_EQ(EPERM, attach_with(self, 0, 0));
-	EXPECT_EQ(EPERM, attach_with(self, 0, self->cgroup));
-	EXPECT_EQ(EPERM, attach_with(self, CAP(BPF), 0));
-	EXPECT_EQ(EPERM, attach_with(self, CAP(PERFMON), 0));
-	EXPECT_EQ(EPERM, attach_with(self, CAP(PERFMON), self->cgroup));
-	EXPECT_EQ(EPERM, attach_with(self, CAP(SYS_NICE) | CAP(SYS_RESOURCE), 0));
-	EXPECT_EQ(0, attach_with(self, CAP(BPF) | CAP(PERFMON), 0));
-	EXPECT_EQ(0, attach_with(self, CAP(BPF) | CAP(PERFMON), self->cgroup));
+	const struct bpf_map *map = self->skel->maps.only_tick;
+
+	EXPECT_EQ(EPERM, attach_with(map, 0, 0));
+	EXPECT_EQ(EPERM, attach_with(map, 0, self->cgroup));
+	EXPECT_EQ(EPERM, attach_with(map, CAP(BPF), 0));
+	EXPECT_EQ(EPERM, attach_with(map, CAP(PERFMON), 0));
+	EXPECT_EQ(EPERM, attach_with(map, CAP(PERFMON), self->cgroup));
+	EXPECT_EQ(EPERM, attach_with(map, CAP(SYS_NICE) | CAP(SYS_RESOURCE), 0));
+	EXPECT_EQ(0, attach_with(map, CAP(BPF) | CAP(PERFMON), 0));
+	EXPECT_EQ(0, attach_with(map, CAP(BPF) | CAP(PERFMON), self->cgroup));
 }
 
 /* Nor may somebody else change what stands behind a link. */
 TEST_F(who, replace)
 {
 	int link = bpf_link__fd(self->link), status;
-	LIBBPF_OPTS(bpf_link_update_opts, opts);
 	struct bpf_link *other;
 	pid_t pid;
 
@@ -113,7 +114,7 @@ TEST_F(who, replace)
 	if (!pid) {
 		if (setresuid(NOBODY, NOBODY, NOBODY))
 			_exit(255);
-		_exit(-bpf_link_update(link, bpf_map__fd(self->skel->maps.shadow_tick), &opts));
+		_exit(-bpf_link_update(link, bpf_map__fd(self->skel->maps.shadow_tick), NULL));
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(EPERM, WEXITSTATUS(status));
@@ -171,7 +172,7 @@ enum {
 	OUTSIDE		= 16,	/* or to a cgroup outside */
 };
 
-static int in_container(int sock, int own, int outside)
+static int in_container(int sock, int own, int outside, bool own_cgroup_ns)
 {
 	struct bpf_object_open_opts opts = {
 		.sz = sizeof(opts), .bpf_token_path = "/tmp/token",
@@ -180,7 +181,7 @@ static int in_container(int sock, int own, int outside)
 	struct bpf_link *link;
 	struct answer *skel;
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP) ||
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (own_cgroup_ns ? CLONE_NEWCGROUP : 0)) ||
 	    write_file("/proc/self/setgroups", "deny") ||
 	    write_file("/proc/self/uid_map", "0 0 1") ||
 	    write_file("/proc/self/gid_map", "0 0 1"))
@@ -225,11 +226,9 @@ static int configure(int fs)
 	return mnt < 0 ? -errno : mnt;
 }
 
-/*
- * With a token a container gets policies for its own cgroups, not for the system
- * and not for others.
- */
-TEST_F(who, token)
+/* Make a container that has a token, and return what it found out. */
+static int run_container(struct __test_metadata *_metadata, const char *path, int cgroup,
+			 bool own_cgroup_ns)
 {
 	int socks[2], status, fs, mnt;
 	char procs[256], pid_text[16];
@@ -238,14 +237,13 @@ TEST_F(who, token)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
 	pid = fork();
 	if (!pid) {
-		int outside;
+		int outside = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
 
-		outside = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
-		snprintf(procs, sizeof(procs), "%s/cgroup.procs", self->path);
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 		snprintf(pid_text, sizeof(pid_text), "%d", getpid());
 		if (outside < 0 || write_file(procs, pid_text))
 			_exit(NO_CONTAINER);
-		_exit(in_container(socks[1], self->cgroup, outside));
+		_exit(in_container(socks[1], cgroup, outside, own_cgroup_ns));
 	}
 	close(socks[1]);
 	fs = receive_fd(socks[0]);
@@ -255,10 +253,20 @@ TEST_F(who, token)
 	EXPECT_EQ(0, send_fd(socks[0], mnt));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(0, WEXITSTATUS(status));
 	close(socks[0]);
 	close(fs);
 	close(mnt);
+	return WEXITSTATUS(status);
+}
+
+/*
+ * With a token a container gets policies for its own cgroups, not for the system
+ * and not for others; and none where the cgroup namespace is the host's.
+ */
+TEST_F(who, token)
+{
+	EXPECT_EQ(0, run_container(_metadata, self->path, self->cgroup, true));
+	EXPECT_EQ(NO_ATTACH, run_container(_metadata, self->path, self->cgroup, false));
 }
 
 TEST_HARNESS_MAIN

@@ -52,12 +52,12 @@ struct bpf_sched_ops asked = {
 	.name				= "asked",
 };
 
-SEC("?.struct_ops.link")
+SEC(".struct_ops.link")
 struct sched_ext_ops ext_full = {
 	.name	= "ext_full",
 };
 
-SEC("?.struct_ops.link")
+SEC(".struct_ops.link")
 struct sched_ext_ops ext_partial = {
 	.flags	= SCX_OPS_SWITCH_PARTIAL,
 	.name	= "ext_partial",

@@ -94,6 +94,64 @@ out:
 	return n;
 }
 
+/* What is verified once, and may be called or replaced any number of times. */
+__noinline int global_function(int n)
+{
+	volatile int i;
+
+	for (i = 0; i < 100 && i < n; i++)
+		;
+	return i;
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(calls_global, struct sched_entity *curr, unsigned long delta_exec)
+{
+	return global_function(delta_exec) > 10;
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int without_context(void)
+{
+	return 0;
+}
+
+/* Maps of which a single operation may take long. */
+struct huge {
+	char bytes[2 << 20];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct huge);
+} huge_values SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_ZERO_SEED);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} known_seed SEC(".maps");
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(uses_huge_values, struct sched_entity *curr, unsigned long delta_exec)
+{
+	__u32 key = 0;
+
+	return !bpf_map_lookup_elem(&huge_values, &key);
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(uses_known_seed, struct sched_entity *curr, unsigned long delta_exec)
+{
+	__u32 key = 0;
+
+	return !bpf_map_lookup_elem(&known_seed, &key);
+}
+
 extern struct task_struct *bpf_task_acquire(struct task_struct *p) __ksym;
 extern void bpf_task_release(struct task_struct *p) __ksym;
 
