@@ -2,7 +2,7 @@
 # interruption; what they do is in dev/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help setup tree kernel kernel-off selftests vm demo test test-vm test-debug check series edit pull clean distclean
+.PHONY: help setup tree kernel kernel-off selftests vm demo bench test test-vm test-debug check series edit pull clean distclean
 export LINUX T
 
 help: ## Show this list
@@ -29,6 +29,9 @@ vm: selftests ## Open a shell in the booted kernel
 
 demo: selftests ## Show a policy changing what the scheduler does
 	@dev/demo
+
+bench: selftests ## Measure what hooks and policies cost
+	@dev/vm -i -l bench -t 120 build/kselftest/sched_bpf/bench
 
 test: selftests kernel-off ## Run every test; the last line counts them
 	@dev/test

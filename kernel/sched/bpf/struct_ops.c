@@ -200,27 +200,31 @@ static int check_permission(const void *ops, u64 cgrp_id)
 	return bpf_struct_ops_for_each_prog(ops, check_token, NULL);
 }
 
-/* Values are copied as a whole. */
-#define MAX_VALUE_SIZE	SZ_1M
+/* Values are copied as a whole, and that can be done many times in a call. */
+#define MAX_VALUE_SIZE	SZ_16K
 
 /* Neither copying a value nor looking for a key may take long. */
+static int check_map(const struct bpf_map *map)
+{
+	if (map->value_size > MAX_VALUE_SIZE)
+		return -EFBIG;
+	/* Lets keys be chosen that all are in one bucket. */
+	if (map->map_flags & BPF_F_ZERO_SEED)
+		return -ELOOP;
+
+	return map->inner_map_meta ? check_map(map->inner_map_meta) : 0;
+}
+
 static int check_maps(struct bpf_prog *prog, void *data)
 {
-	int i;
+	int i, ret = 0;
 
 	guard(mutex)(&prog->aux->used_maps_mutex);
 
-	for (i = 0; i < prog->aux->used_map_cnt; i++) {
-		const struct bpf_map *map = prog->aux->used_maps[i];
+	for (i = 0; i < prog->aux->used_map_cnt && !ret; i++)
+		ret = check_map(prog->aux->used_maps[i]);
 
-		if (map->value_size > MAX_VALUE_SIZE)
-			return -EFBIG;
-		/* Lets keys be chosen that all are in one bucket. */
-		if (map->map_flags & BPF_F_ZERO_SEED)
-			return -ELOOP;
-	}
-
-	return 0;
+	return ret;
 }
 
 static int check_ops(const void *ops, u64 cgrp_id)

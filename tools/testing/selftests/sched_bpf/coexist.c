@@ -10,9 +10,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,44 +123,11 @@ static uint64_t rounds_in(const struct load *load, unsigned int ms)
 	return load->stats->rounds - rounds;
 }
 
-/* The kernel's struct, under a name that no libc header has. */
-struct attr {
-	uint32_t size;
-	uint32_t sched_policy;
-	uint64_t sched_flags;
-	int32_t sched_nice;
-	uint32_t sched_priority;
-	uint64_t sched_runtime;
-	uint64_t sched_deadline;
-	uint64_t sched_period;
-};
-
-static int make_deadline(const struct load *load)
-{
-	const struct attr attr = {
-		.size = sizeof(attr),
-		.sched_policy = SCHED_DEADLINE,
-		.sched_runtime = 5 * NSEC_PER_MSEC,
-		.sched_deadline = 10 * NSEC_PER_MSEC,
-		.sched_period = 10 * NSEC_PER_MSEC,
-	};
-	int err;
-
-	/* A deadline task may be pinned only if nobody checks that all fit. */
-	err = write_file(RT_RUNTIME, "-1");
-	if (err)
-		return err;
-	return syscall(SYS_sched_setattr, load->pid, &attr, 0) ? -errno : 0;
-}
-
-static int move_to_cpu(const struct load *load, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(load->pid, sizeof(set), &set) ? -errno : 0;
-}
+/* A deadline task may be pinned only if nobody checks that all fit. */
+#define make_deadline(load) ({							\
+	ASSERT_EQ(0, write_file(RT_RUNTIME, "-1"));				\
+	ASSERT_EQ(0, load_make_deadline(load));					\
+})
 
 /* One of each kind of task on one CPU: the rules of bpf_sched_hooks.h. */
 TEST_F(coexist, who_is_asked_about)
@@ -177,7 +144,7 @@ TEST_F(coexist, who_is_asked_about)
 	start(.kind = SLEEPER, .policy = SCHED_IDLE);
 	start(.kind = SLEEPER, .policy = SCHED_FIFO);
 	deadline = start(.kind = SLEEPER);
-	ASSERT_EQ(0, make_deadline(deadline));
+	make_deadline(deadline);
 	attach(0);
 	asked = self->skel->bss;
 	EXPECT_GT(calls_in(3 * PHASE_MS), 0);
@@ -208,7 +175,7 @@ TEST_F(coexist, deadline_is_not_delayed)
 	start(.kind = HOG);
 	start(.kind = HOG);
 	deadline = start(.kind = SLEEPER);
-	ASSERT_EQ(0, make_deadline(deadline));
+	make_deadline(deadline);
 	stock = rounds_in(deadline, PHASE_MS);
 	attach(-1);
 	held = rounds_in(deadline, PHASE_MS);
@@ -273,6 +240,8 @@ TEST_F(coexist, sched_ext_full)
 	ext = bpf_map__attach_struct_ops(self->skel->maps.ext_full);
 	ASSERT_NE(NULL, ext);
 	during = calls_in(PHASE_MS);
+	/* bpftool says why. */
+	EXPECT_EQ(0, system("./bpftool sched show | grep -q 'sched_ext runs all fair tasks'"));
 	bpf_link__destroy(ext);
 	after = calls_in(PHASE_MS);
 
@@ -352,9 +321,9 @@ TEST_F(coexist, core_scheduling)
 	start(.kind = SLEEPER);
 	b = start(.kind = HOG);
 	ASSERT_EQ(0, make_cookie(b));
-	ASSERT_EQ(0, move_to_cpu(b, TEST_CPU));
+	ASSERT_EQ(0, load_move_to_cpu(b, TEST_CPU));
 	rival = start(.kind = SLEEPER);
-	ASSERT_EQ(0, move_to_cpu(rival, TEST_CPU));
+	ASSERT_EQ(0, load_move_to_cpu(rival, TEST_CPU));
 	attach(-1);
 	sleep_ms(200);
 	times[0] = cpu_time_ns(a->pid);
@@ -416,7 +385,7 @@ TEST_F_TIMEOUT(coexist, proxy_execution, 60)
 	for (i = 0; i < 4; i++) {
 		contenders[i].pid = start_contender(fds);
 		ASSERT_GT(contenders[i].pid, 0);
-		ASSERT_EQ(0, move_to_cpu(&contenders[i], LOAD_CPU));
+		ASSERT_EQ(0, load_move_to_cpu(&contenders[i], LOAD_CPU));
 	}
 	for (answer = -1; answer <= 1; answer++) {
 		self->skel->bss->answer = answer;
@@ -449,7 +418,7 @@ TEST_F(coexist, cpu_goes_and_comes_back)
 	off = calls_in(PHASE_MS);
 	ASSERT_EQ(0, write_file(CPU_ONLINE, "1"));
 	for (i = 0; i < self->nr_loads; i++)
-		ASSERT_EQ(0, move_to_cpu(&self->loads[i], LOAD_CPU));
+		ASSERT_EQ(0, load_move_to_cpu(&self->loads[i], LOAD_CPU));
 	after = calls_in(PHASE_MS);
 
 	TH_LOG("calls: before %lu, without the CPU %lu, after %lu", before, off, after);

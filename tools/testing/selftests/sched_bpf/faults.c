@@ -30,12 +30,10 @@
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define MAX_POLICIES	64
 
-#define NR_LOADS	6
-
 FIXTURE(faults) {
 	struct answer *first, *second;
 	struct faults *bad;
-	struct load loads[NR_LOADS];
+	struct load loads[NR_MIXED_LOADS];
 	char cgroups[2][128];
 	char expedited[16];
 	uint64_t max_hold_ns;
@@ -68,7 +66,7 @@ FIXTURE_TEARDOWN(faults)
 			waitpid(self->stress[i], NULL, 0);
 		}
 	}
-	for (i = 0; i < NR_LOADS; i++)
+	for (i = 0; i < NR_MIXED_LOADS; i++)
 		load_stop(&self->loads[i]);
 	answer__destroy(self->first);
 	answer__destroy(self->second);
@@ -81,30 +79,8 @@ FIXTURE_TEARDOWN(faults)
 	set_knob("max_hold_ns", self->max_hold_ns);
 }
 
-/* Hogs, sleepers and threads that wake each other, so that all hooks fire. */
-#define start_loads() ({							\
-	static const enum load_kind kinds[NR_LOADS] = {				\
-		HOG, HOG, SLEEPER, SLEEPER, PIPE_PONG, YIELDER,			\
-	};									\
-	int n;									\
-										\
-	for (n = 0; n < NR_LOADS; n++) {					\
-		const struct load_attr attr = { .kind = kinds[n] };		\
-										\
-		ASSERT_EQ(0, load_start(&self->loads[n], &attr));		\
-	}									\
-})
-
-#define EXPECT_PROGRESS() ({							\
-	uint64_t rounds[NR_LOADS];						\
-	int n;									\
-										\
-	for (n = 0; n < NR_LOADS; n++)						\
-		rounds[n] = self->loads[n].stats->rounds;			\
-	sleep_ms(1000);								\
-	for (n = 0; n < NR_LOADS; n++)						\
-		EXPECT_GT(self->loads[n].stats->rounds, rounds[n]);		\
-})
+#define start_loads()		ASSERT_EQ(0, mixed_loads_start(self->loads))
+#define EXPECT_PROGRESS()	EXPECT_EQ(0, mixed_loads_stuck(self->loads))
 
 /*
  * The policy was asked, and each question got one answer. Questions stop for that,
@@ -135,24 +111,6 @@ static struct bpf_link *attach_to_cgroup(const struct bpf_map *map, const char *
 	return link;
 }
 
-static int move_to_cgroup(const struct load *load, const char *cgroup)
-{
-	char path[600], pid[16];
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	snprintf(pid, sizeof(pid), "%d", load->pid);
-	return write_file(path, pid);
-}
-
-static int move_to_cpu(const struct load *load, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(load->pid, sizeof(set), &set) ? -errno : 0;
-}
-
 static uint64_t now_ms(void)
 {
 	struct timespec ts;
@@ -173,9 +131,9 @@ TEST_F_TIMEOUT(faults, task_moves_while_asked, 120)
 	link = attach_to_cgroup(self->first->maps.all_hooks, self->cgroups[0]);
 	ASSERT_NE(NULL, link);
 	for (i = 0; i < 300; i++) {
-		for (n = 0; n < NR_LOADS; n++) {
-			ASSERT_EQ(0, move_to_cpu(&self->loads[n], (i + n) % 2));
-			ASSERT_EQ(0, move_to_cgroup(&self->loads[n],
+		for (n = 0; n < NR_MIXED_LOADS; n++) {
+			ASSERT_EQ(0, load_move_to_cpu(&self->loads[n], (i + n) % 2));
+			ASSERT_EQ(0, load_move_to_cgroup(&self->loads[n],
 						    self->cgroups[(i / 2 + n) % 2]));
 		}
 	}
@@ -184,8 +142,8 @@ TEST_F_TIMEOUT(faults, task_moves_while_asked, 120)
 	EXPECT_CONSISTENT("answer_all", TICK);
 
 	/* Who has left the cgroup is not asked about. */
-	for (n = 0; n < NR_LOADS; n++)
-		ASSERT_EQ(0, move_to_cgroup(&self->loads[n], self->cgroups[1]));
+	for (n = 0; n < NR_MIXED_LOADS; n++)
+		ASSERT_EQ(0, load_move_to_cgroup(&self->loads[n], self->cgroups[1]));
 	before = EXPECT_CONSISTENT("answer_all", TICK);
 	EXPECT_PROGRESS();
 	after = EXPECT_CONSISTENT("answer_all", TICK);
@@ -346,7 +304,7 @@ TEST_F(faults, map_is_full)
 /* As slow as the verifier allows: all have turns, until the kernel detaches it. */
 TEST_F_TIMEOUT(faults, program_is_slow, 300)
 {
-	uint64_t rounds[NR_LOADS], start;
+	uint64_t rounds[NR_MIXED_LOADS], start;
 	struct bpf_link *link;
 	struct policy p;
 	int n;
@@ -358,7 +316,7 @@ TEST_F_TIMEOUT(faults, program_is_slow, 300)
 	ASSERT_EQ(0, faults__load(self->bad));
 	TH_LOG("loaded in %lu ms", now_ms() - start);
 	start_loads();
-	for (n = 0; n < NR_LOADS; n++)
+	for (n = 0; n < NR_MIXED_LOADS; n++)
 		rounds[n] = self->loads[n].stats->rounds;
 	start = now_ms();
 	link = bpf_map__attach_struct_ops(self->bad->maps.slow);
@@ -366,7 +324,7 @@ TEST_F_TIMEOUT(faults, program_is_slow, 300)
 	while (!read_policy("slow", &p) && now_ms() - start < 60000)
 		sleep_ms(20);
 	TH_LOG("detached after %lu ms", now_ms() - start);
-	for (n = 0; n < NR_LOADS; n++) {
+	for (n = 0; n < NR_MIXED_LOADS; n++) {
 		TH_LOG("load %d: %lu rounds", n, self->loads[n].stats->rounds - rounds[n]);
 		EXPECT_GT(self->loads[n].stats->rounds, rounds[n]);
 	}
@@ -441,7 +399,7 @@ TEST_F_TIMEOUT(many, all_are_asked, 120)
 	for (i = MAX_POLICIES; i-- > 0; ) {
 		ASSERT_EQ(0, load_start(&self->loads[i], &attr));
 		if (variant->cgroups)
-			ASSERT_EQ(0, move_to_cgroup(&self->loads[i], self->cgroups[i]));
+			ASSERT_EQ(0, load_move_to_cgroup(&self->loads[i], self->cgroups[i]));
 		if (variant->nested || !variant->cgroups)
 			break;
 	}
@@ -489,8 +447,8 @@ TEST_F_TIMEOUT(faults, cpu_goes_while_asked, 300)
 		ASSERT_EQ(0, write_file(CPU_ONLINE, "0"));
 		ASSERT_EQ(0, bpf_link__update_map(link, self->second->maps.only_wakeup));
 		ASSERT_EQ(0, write_file(CPU_ONLINE, "1"));
-		for (n = 0; n < NR_LOADS; n++)
-			ASSERT_EQ(0, move_to_cpu(&self->loads[n], LOAD_CPU));
+		for (n = 0; n < NR_MIXED_LOADS; n++)
+			ASSERT_EQ(0, load_move_to_cpu(&self->loads[n], LOAD_CPU));
 		ASSERT_EQ(0, bpf_link__update_map(link, self->first->maps.all_hooks));
 	}
 	EXPECT_PROGRESS();

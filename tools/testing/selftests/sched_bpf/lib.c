@@ -50,18 +50,18 @@ void sleep_ms(unsigned int ms)
 		;
 }
 
-static int pin_to_cpu(int cpu)
+static int pin_to_cpu(pid_t pid, int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+	return sched_setaffinity(pid, sizeof(set), &set) ? -errno : 0;
 }
 
 bool setup_cpus(void)
 {
-	return sysconf(_SC_NPROCESSORS_ONLN) > LOAD_CPU && !pin_to_cpu(TEST_CPU);
+	return sysconf(_SC_NPROCESSORS_ONLN) > LOAD_CPU && !pin_to_cpu(0, TEST_CPU);
 }
 
 static void one_turn(struct load_stats *stats, uint64_t *last, uint64_t slept)
@@ -125,6 +125,15 @@ static void run_load(const struct load_attr *attr, struct load_stats *stats)
 	}
 }
 
+static int join_cgroup(pid_t pid, const char *cgroup)
+{
+	char path[600], text[16];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	snprintf(text, sizeof(text), "%d", pid);
+	return write_file(path, text);
+}
+
 static int become(const struct load_attr *attr)
 {
 	struct attr sa = {
@@ -133,19 +142,16 @@ static int become(const struct load_attr *attr)
 		.sched_priority = attr->policy == SCHED_FIFO ? 1 : 0,
 		.sched_runtime = attr->slice_ns,
 	};
-	char path[256], pid[16];
 	int err;
 
 	if (attr->cgroup) {
-		snprintf(path, sizeof(path), "%s/cgroup.procs", attr->cgroup);
-		snprintf(pid, sizeof(pid), "%d", getpid());
-		err = write_file(path, pid);
+		err = join_cgroup(getpid(), attr->cgroup);
 		if (err)
 			return err;
 	}
 	if (attr->new_session && setsid() < 0)
 		return -errno;
-	err = pin_to_cpu(LOAD_CPU);
+	err = pin_to_cpu(0, LOAD_CPU);
 	if (err)
 		return err;
 	return syscall(SYS_sched_setattr, 0, &sa, 0) ? -errno : 0;
@@ -193,6 +199,57 @@ void load_stop(struct load *load)
 	waitpid(load->pid, NULL, 0);
 	munmap(load->stats, sizeof(*load->stats));
 	load->pid = 0;
+}
+
+int load_move_to_cpu(const struct load *load, int cpu)
+{
+	return pin_to_cpu(load->pid, cpu);
+}
+
+int load_move_to_cgroup(const struct load *load, const char *cgroup)
+{
+	return join_cgroup(load->pid, cgroup);
+}
+
+int load_make_deadline(const struct load *load)
+{
+	const struct attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_DEADLINE,
+		.sched_runtime = 5 * NSEC_PER_MSEC,
+		.sched_deadline = 10 * NSEC_PER_MSEC,
+		.sched_period = 10 * NSEC_PER_MSEC,
+	};
+
+	return syscall(SYS_sched_setattr, load->pid, &attr, 0) ? -errno : 0;
+}
+
+int mixed_loads_start(struct load *loads)
+{
+	static const enum load_kind kinds[NR_MIXED_LOADS] = {
+		HOG, HOG, SLEEPER, SLEEPER, PIPE_PONG, YIELDER,
+	};
+	int i, err = 0;
+
+	for (i = 0; i < NR_MIXED_LOADS && !err; i++) {
+		const struct load_attr attr = { .kind = kinds[i] };
+
+		err = load_start(&loads[i], &attr);
+	}
+	return err;
+}
+
+int mixed_loads_stuck(const struct load *loads)
+{
+	uint64_t rounds[NR_MIXED_LOADS];
+	int i, stuck = 0;
+
+	for (i = 0; i < NR_MIXED_LOADS; i++)
+		rounds[i] = loads[i].stats->rounds;
+	sleep_ms(1000);
+	for (i = 0; i < NR_MIXED_LOADS; i++)
+		stuck += loads[i].stats->rounds == rounds[i];
+	return stuck;
 }
 
 int read_file(const char *path, char *buf, size_t size)

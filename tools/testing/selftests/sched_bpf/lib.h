@@ -57,6 +57,18 @@ struct load_attr {
 int load_start(struct load *load, const struct load_attr *attr);
 void load_stop(struct load *load);
 
+/* Put a running load elsewhere, or make it a deadline task of 5 ms in 10 ms. */
+int load_move_to_cpu(const struct load *load, int cpu);
+int load_move_to_cgroup(const struct load *load, const char *cgroup);
+int load_make_deadline(const struct load *load);
+
+/* Hogs, sleepers and threads that wake each other, so that all hooks fire. */
+#define NR_MIXED_LOADS	6
+int mixed_loads_start(struct load *loads);
+
+/* How many of them have no turn in a second. */
+int mixed_loads_stuck(const struct load *loads);
+
 /* What a process had until now. */
 uint64_t cpu_time_ns(pid_t pid);
 uint64_t switches(pid_t pid);

@@ -15,11 +15,9 @@
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define MAX_POLICIES	64
 
-#define NR_LOADS	6
-
 FIXTURE(policies) {
 	struct answer *first, *second;
-	struct load loads[NR_LOADS];
+	struct load loads[NR_MIXED_LOADS];
 };
 
 FIXTURE_SETUP(policies)
@@ -36,36 +34,14 @@ FIXTURE_TEARDOWN(policies)
 {
 	int i;
 
-	for (i = 0; i < NR_LOADS; i++)
+	for (i = 0; i < NR_MIXED_LOADS; i++)
 		load_stop(&self->loads[i]);
 	answer__destroy(self->first);
 	answer__destroy(self->second);
 }
 
-/* Hogs, sleepers and threads that wake each other, so that all hooks fire. */
-#define start_loads() ({							\
-	static const enum load_kind kinds[NR_LOADS] = {				\
-		HOG, HOG, SLEEPER, SLEEPER, PIPE_PONG, YIELDER,			\
-	};									\
-	int n;									\
-										\
-	for (n = 0; n < NR_LOADS; n++) {					\
-		const struct load_attr attr = { .kind = kinds[n] };		\
-										\
-		ASSERT_EQ(0, load_start(&self->loads[n], &attr));		\
-	}									\
-})
-
-#define EXPECT_PROGRESS() ({							\
-	uint64_t rounds[NR_LOADS];						\
-	int n;									\
-										\
-	for (n = 0; n < NR_LOADS; n++)						\
-		rounds[n] = self->loads[n].stats->rounds;			\
-	sleep_ms(1000);								\
-	for (n = 0; n < NR_LOADS; n++)						\
-		EXPECT_GT(self->loads[n].stats->rounds, rounds[n]);		\
-})
+#define start_loads()		ASSERT_EQ(0, mixed_loads_start(self->loads))
+#define EXPECT_PROGRESS()	EXPECT_EQ(0, mixed_loads_stuck(self->loads))
 
 TEST_F(policies, first_opinion_wins)
 {

@@ -192,7 +192,6 @@ TEST_F(scope, cgroup_made_later)
 
 TEST_F(scope, deepest_first_system_last)
 {
-	char procs[256], pid[16];
 	int system, n = 0;
 	__u32 id = 0;
 	__u64 ticks;
@@ -216,9 +215,7 @@ TEST_F(scope, deepest_first_system_last)
 	EXPECT_EQ(3, n);
 
 	/* It goes by the cgroup that the task is in when the question comes. */
-	snprintf(procs, sizeof(procs), "%s/cgroup.procs", self->path[B]);
-	snprintf(pid, sizeof(pid), "%d", self->loads[0].pid);
-	ASSERT_EQ(0, write_file(procs, pid));
+	ASSERT_EQ(0, load_move_to_cgroup(&self->loads[0], self->path[B]));
 	EXPECT_ORDER(self->id[B], 0);
 	close(system);
 	EXPECT_ORDER(self->id[B]);
