@@ -6,8 +6,9 @@
  *   one store, and the questions look at it: no memory, no lock, no waiting.
  * - A policy that is overruled too often is reported, once, by name; if its flags
  *   say so, it is detached.
- * - A policy that is too slow is detached. That takes calls that return: how long
- *   a single one can be is limited by the verifier, see struct_ops.c.
+ * - A policy that is too slow is not asked any more, and detached. That takes calls
+ *   that return: how long a single one can be is limited by the verifier, see
+ *   struct_ops.c.
  * - A policy whose cgroup is removed is detached.
  *
  * What is found under an rq lock is noted in bpf_sched_attachment::due and done by

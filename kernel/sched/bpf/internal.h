@@ -2,6 +2,7 @@
 #ifndef _KERNEL_SCHED_BPF_INTERNAL_H
 #define _KERNEL_SCHED_BPF_INTERNAL_H
 
+#include <linux/bitops.h>
 #include <linux/bpf_sched.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
@@ -130,6 +131,15 @@ struct bpf_sched_attachment {
 	enum bpf_sched_bound overruled_bound;
 	enum bpf_sched_hook slow_hook;
 };
+
+/*
+ * Found to be too slow: not asked any more from that moment, as the CPUs may be too
+ * busy with it to run what detaches it.
+ */
+static inline bool bpf_sched_is_slow(const struct bpf_sched_attachment *policy)
+{
+	return test_bit(BPF_SCHED_SLOW, &policy->due);
+}
 
 /**
  * struct bpf_sched_order - whom to ask, in this order

@@ -251,6 +251,8 @@ int bpf_sched_ask_##hook(struct bpf_sched_answer *answer,		\
 		const struct bpf_sched_policy *this = &policy->handle;	\
 		struct timing timing;					\
 									\
+		if (unlikely(bpf_sched_is_slow(policy)))		\
+			continue;					\
 		timing = begin_call(policy->counters + BPF_SCHED_##hook); \
 		/* Pairs with the release in direct_calls(). */		\
 		if (smp_load_acquire(&answers->direct[BPF_SCHED_##hook])) \
