@@ -67,7 +67,6 @@ REFUSED(writes_task, NULL, "only read is supported")
 REFUSED(reads_beyond_context, NULL, "func 'cfs_check_preempt_wakeup' doesn't have 4-th argument")
 REFUSED(calls_sleeping_helper, NULL,
 	"program of this type cannot use helper bpf_copy_from_user#148")
-REFUSED(calls_sched_ext, NULL, "calling kernel function scx_bpf_task_cpu is not allowed")
 REFUSED(calls_bpf_loop, NULL, "program of this type cannot use helper bpf_loop#181")
 REFUSED(uses_iterator, NULL, "calling kernel function bpf_iter_num_new is not allowed")
 REFUSED(uses_may_goto, NULL, "attach to unsupported member cfs_check_preempt_tick")
@@ -78,8 +77,32 @@ REFUSED(sends_signal, NULL, "program of this type cannot use helper bpf_send_sig
 REFUSED(untrusted_entity, NULL, "R1 must be a rcu pointer")
 REFUSED(unchecked_parent, NULL, "Possibly NULL pointer passed to trusted R1")
 REFUSED(from_tracing, NULL, "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
-REFUSED(from_sched_ext, "ext", "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
 REFUSED(sleepable, "sleeping", "attach to unsupported member cfs_check_preempt_tick")
+
+static bool has_sched_ext(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf ? btf__find_by_name_kind(btf, "sched_ext_ops", BTF_KIND_STRUCT) : -1;
+
+	btf__free(btf);
+	return id > 0;
+}
+
+TEST(calls_sched_ext)
+{
+	if (!has_sched_ext())
+		SKIP(return, "the kernel has no sched_ext");
+	expect_refused(_metadata, "calls_sched_ext", NULL,
+		       "calling kernel function scx_bpf_task_cpu is not allowed");
+}
+
+TEST(from_sched_ext)
+{
+	if (!has_sched_ext())
+		SKIP(return, "the kernel has no sched_ext");
+	expect_refused(_metadata, "from_sched_ext", "ext",
+		       "calling kernel function bpf_sched_entity_to_tgidpid is not allowed");
+}
 
 /* A control: what the refused programs differ from is accepted. */
 TEST(good)
