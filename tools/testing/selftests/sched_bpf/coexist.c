@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "../kselftest_harness.h"
@@ -212,15 +211,6 @@ TEST_F(coexist, quota_holds)
 	       times[0] / NSEC_PER_MSEC, times[1] / NSEC_PER_MSEC);
 	EXPECT_LT(times[0], 2 * quota);
 	EXPECT_GT(times[1], 2 * times[0]);
-}
-
-static bool has_sched_ext(void)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id = btf ? btf__find_by_name_kind(btf, "sched_ext_ops", BTF_KIND_STRUCT) : -1;
-
-	btf__free(btf);
-	return id > 0;
 }
 
 /* All tasks are sched_ext's, so there is nobody to be asked about. */

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "lib.h"
@@ -523,6 +524,15 @@ uint64_t cgroup_id(const char *path)
 	if (name_to_handle_at(AT_FDCWD, path, &fh.handle, &mount_id, 0))
 		return 0;
 	return fh.id;
+}
+
+bool has_sched_ext(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf ? btf__find_by_name_kind(btf, "sched_ext_ops", BTF_KIND_STRUCT) : -1;
+
+	btf__free(btf);
+	return id > 0;
 }
 
 static char libbpf_log[65536];

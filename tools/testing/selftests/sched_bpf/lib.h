@@ -121,6 +121,9 @@ int cgroup_make(const char *parent, const char *name, char *path, size_t size);
 void cgroup_remove(const char *path);
 uint64_t cgroup_id(const char *path);
 
+/* Was the kernel built with CONFIG_SCHED_CLASS_EXT? */
+bool has_sched_ext(void);
+
 /* Keep what libbpf prints, to look for messages. */
 void capture_libbpf(void);
 const char *captured_libbpf(void);

@@ -79,15 +79,6 @@ REFUSED(unchecked_parent, NULL, "Possibly NULL pointer passed to trusted R1")
 REFUSED(from_tracing, NULL, "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
 REFUSED(sleepable, "sleeping", "attach to unsupported member cfs_check_preempt_tick")
 
-static bool has_sched_ext(void)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id = btf ? btf__find_by_name_kind(btf, "sched_ext_ops", BTF_KIND_STRUCT) : -1;
-
-	btf__free(btf);
-	return id > 0;
-}
-
 TEST(calls_sched_ext)
 {
 	if (!has_sched_ext())
