@@ -12,7 +12,6 @@ struct bpf_link;
 struct bpf_struct_ops;
 struct bpf_struct_ops_target;
 struct cgroup;
-struct notifier_block;
 
 /* Number of a hook: index of its slots and its counters. */
 enum bpf_sched_hook {

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
@@ -109,14 +108,6 @@ static struct bpf_link *attach_to_cgroup(const struct bpf_map *map, const char *
 	link = bpf_map__attach_cgroup_opts(map, fd, NULL);
 	close(fd);
 	return link;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / NSEC_PER_MSEC;
 }
 
 TEST_F_TIMEOUT(faults, task_moves_while_asked, 600)
@@ -226,12 +217,12 @@ TEST_F_TIMEOUT(faults, replaced_under_stress, 1500)
 	ASSERT_EQ(0, setpriority(PRIO_PROCESS, 0, -20));
 	/* Whom the policy holds must not hold up a grace period for long. */
 	ASSERT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
-	start = now_ms();
+	start = now_ns();
 	for (i = 0; i < n; i += 2) {
 		ASSERT_EQ(0, bpf_link__update_map(link, self->second->maps.only_wakeup));
 		ASSERT_EQ(0, bpf_link__update_map(link, self->first->maps.all_hooks));
 	}
-	TH_LOG("%d replacements in %lu ms", i, now_ms() - start);
+	TH_LOG("%d replacements in %lu ms", i, (now_ns() - start) / NSEC_PER_MSEC);
 
 	EXPECT_EQ(1, count_policies("answer_all", WAKEUP));
 	EXPECT_EQ(0, count_policies("answer_wakeup", WAKEUP));
@@ -312,18 +303,18 @@ TEST_F_TIMEOUT(faults, program_is_slow, 300)
 	bpf_map__set_autocreate(self->bad->maps.slow, true);
 	bpf_program__set_autoload(self->bad->progs.slow_wakeup, true);
 	bpf_program__set_autoload(self->bad->progs.slow_tick, true);
-	start = now_ms();
+	start = now_ns();
 	ASSERT_EQ(0, faults__load(self->bad));
-	TH_LOG("loaded in %lu ms", now_ms() - start);
+	TH_LOG("loaded in %lu ms", (now_ns() - start) / NSEC_PER_MSEC);
 	start_loads();
 	for (n = 0; n < NR_MIXED_LOADS; n++)
 		rounds[n] = self->loads[n].stats->rounds;
-	start = now_ms();
+	start = now_ns();
 	link = bpf_map__attach_struct_ops(self->bad->maps.slow);
 	ASSERT_NE(NULL, link);
-	while (!read_policy("slow", &p) && now_ms() - start < 60000)
+	while (!read_policy("slow", &p) && now_ns() - start < 60 * NSEC_PER_SEC)
 		sleep_ms(20);
-	TH_LOG("detached after %lu ms", now_ms() - start);
+	TH_LOG("detached after %lu ms", (now_ns() - start) / NSEC_PER_MSEC);
 	for (n = 0; n < NR_MIXED_LOADS; n++) {
 		TH_LOG("load %d: %lu rounds", n, self->loads[n].stats->rounds - rounds[n]);
 		EXPECT_GT(self->loads[n].stats->rounds, rounds[n]);

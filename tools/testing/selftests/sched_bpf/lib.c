@@ -35,7 +35,7 @@ struct attr {
 	uint64_t sched_period;
 };
 
-static uint64_t now_ns(void)
+uint64_t now_ns(void)
 {
 	struct timespec ts;
 

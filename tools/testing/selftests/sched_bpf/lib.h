@@ -73,6 +73,8 @@ int mixed_loads_stuck(const struct load *loads);
 uint64_t cpu_time_ns(pid_t pid);
 uint64_t switches(pid_t pid);
 
+/* CLOCK_MONOTONIC */
+uint64_t now_ns(void);
 void sleep_ms(unsigned int ms);
 
 /* Pin the caller to TEST_CPU. False if LOAD_CPU does not exist. */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
@@ -65,14 +64,6 @@ FIXTURE_TEARDOWN(scale)
 		nftw(self->tree, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 static int compare(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
@@ -97,15 +88,15 @@ static struct cost one_more(struct __test_metadata *_metadata, const struct bpf_
 		ASSERT_GE(fd, 0);
 	}
 	for (i = 0; i < SAMPLES; i++) {
-		start = now_us();
+		start = now_ns();
 		link = cgroup ? bpf_map__attach_cgroup_opts(map, fd, NULL) :
 				bpf_map__attach_struct_ops(map);
-		attach[i] = now_us() - start;
+		attach[i] = (now_ns() - start) / 1000;
 		ASSERT_NE(NULL, link);
-		start = now_us();
+		start = now_ns();
 		/* Not destroy: the loads may have inherited the link. */
 		ASSERT_EQ(0, bpf_link__detach(link));
-		detach[i] = now_us() - start;
+		detach[i] = (now_ns() - start) / 1000;
 		bpf_link__destroy(link);
 	}
 	if (cgroup)
