@@ -41,6 +41,7 @@ test-vm: selftests ## Run the selftests only; T=hooks runs one of their programs
 
 test-debug: selftests ## Run the selftests on a kernel that checks itself; takes long
 	@dev/kernel debug
+	@dev/selftests debug
 	@dev/test debug
 
 check: selftests kernel-off ## Run the tests that need no virtual machine

@@ -9,6 +9,9 @@
 
 #include <linux/types.h>
 
+struct bpf_sched_ops;
+struct cgroup;
+struct module;
 struct sched_entity;
 struct task_struct;
 
@@ -32,18 +35,37 @@ enum bpf_sched_flags {
 #define BPF_SCHED_F_ALL	(BPF_SCHED_F_SHADOW | BPF_SCHED_F_DETACH_OVERRULED)
 
 /**
+ * enum bpf_sched_verdict - names of answers, of which only the sign counts
+ * @BPF_SCHED_NO_OPINION: do what the fair class does without a policy
+ * @BPF_SCHED_NO_PREEMPT: to a wakeup: the wakee does not preempt now
+ * @BPF_SCHED_PREEMPT: to a wakeup: the wakee preempts
+ * @BPF_SCHED_KEEP: to cfs_check_preempt_tick(): the turn goes on
+ * @BPF_SCHED_RESCHED: to cfs_check_preempt_tick(): the turn ends
+ */
+enum bpf_sched_verdict {
+	BPF_SCHED_NO_OPINION	= 0,
+	BPF_SCHED_NO_PREEMPT	= -1,
+	BPF_SCHED_PREEMPT	= 1,
+	BPF_SCHED_KEEP		= -1,
+	BPF_SCHED_RESCHED	= 1,
+};
+
+/**
  * struct bpf_sched_policy - one attachment of a policy
  * @id: number of the attachment, never zero, not reused before it wraps; the id
  *	that debugfs and bpftool show
  * @cgroup_id: id, as bpf_get_current_cgroup_id() gives it, of the cgroup that it
  *	       is attached to; zero if it is attached to none and so to all tasks
+ * @ops: the table that the callback belongs to
  *
  * Passed to every callback as "this". A table that is attached twice gets two
- * of them. Constant while the policy is attached, over a replacement too.
+ * of them. @id and @cgroup_id are constant while the policy is attached, over a
+ * replacement too, which changes @ops.
  */
 struct bpf_sched_policy {
 	u32 id;
 	u64 cgroup_id;
+	const struct bpf_sched_ops *ops;
 };
 
 /* A parenthesised list of bpf_sched_hooks.h without its parentheses. */
@@ -68,5 +90,34 @@ struct bpf_sched_ops {
 	u64 flags;
 	char name[BPF_SCHED_NAME_LEN];
 };
+
+/**
+ * struct bpf_sched_registration - how kernel code keeps a policy attached
+ * @owner: its module, NULL for built-in code; shown with the counters
+ * @cgrp: the cgroup of the tasks that it is asked about; NULL for all tasks. The
+ *	  caller has a reference at the time of the registration.
+ * @flags: its place among the policies attached there: last, or with
+ *	   BPF_F_BEFORE first; BPF_F_PREORDER has the meaning that it has for a link
+ *
+ * What is attached so is bounded, counted, shown and switched off as a policy of a
+ * BPF program is, and detached when its cgroup is removed or when it is too slow:
+ * the registration stays, to be ended by bpf_sched_unregister(). How long a call
+ * takes, nobody but its author limits.
+ */
+struct bpf_sched_registration {
+	struct module *owner;
+	struct cgroup *cgrp;
+	u32 flags;
+};
+
+int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sched_ops *ops);
+int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_ops *new);
+void bpf_sched_unregister(struct bpf_sched_registration *reg);
+
+/* What a policy may ask of an entity; see kernel/sched/bpf/ for each. */
+struct task_struct *bpf_sched_entity_task(struct sched_entity *se);
+s64 bpf_sched_entity_lag(struct sched_entity *se);
+u64 bpf_sched_entity_to_cgrpid(struct sched_entity *se);
+long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 cgrpid);
 
 #endif /* _LINUX_BPF_SCHED_H */

@@ -6,13 +6,14 @@
  * policies	a line for each policy, by age:
  *		id	of the attachment
  *		name	of the policy
- *		provider	of its answers
+ *		provider	of its answers: bpf, or module for kernel code
  *		link, map	ids of the BPF objects, or 0
  *		cgroup	id of the cgroup that it is attached to, or 0
  *		position	among the policies attached there, from 0
  *		preorder	1 if attached with BPF_F_PREORDER
  *		flags	of struct bpf_sched_ops
  *		attached_ns	boot time of its attachment
+ *		module	that provides it, or - if none does
  * counters	a line for each policy and hook that it answers: the policy's id and
  *		name, the hook, the id of the BPF program, and the sums of struct
  *		bpf_sched_counters, overruled in all and by bound
@@ -22,6 +23,7 @@
 
 #include <linux/debugfs.h>
 #include <linux/init.h>
+#include <linux/module.h>
 #include <linux/seq_file.h>
 
 #include "internal.h"
@@ -44,15 +46,20 @@ static void show_policy(void *arg, struct bpf_sched_attachment *policy,
 			const struct bpf_sched_ops *ops)
 {
 	struct bpf_sched_bpf_ids ids = bpf_sched_bpf_ids(policy, ops);
+	const struct bpf_sched_policy *handle = bpf_sched_handle(policy);
+	const char *module = "-";
 
-	seq_printf(arg, "%u %s bpf %u %u %llu %u %d %llu %llu\n", policy->handle.id, ops->name,
-		   ids.link, ids.map, policy->handle.cgroup_id, position(policy),
-		   policy->preorder, ops->flags, policy->attached_ns);
+	if (policy->registration && policy->registration->owner)
+		module = module_name(policy->registration->owner);
+
+	seq_printf(arg, "%u %s %s %u %u %llu %u %d %llu %llu %s\n", handle->id, ops->name,
+		   policy->link ? "bpf" : "module", ids.link, ids.map, handle->cgroup_id,
+		   position(policy), policy->preorder, ops->flags, policy->attached_ns, module);
 }
 
 static int policies_show(struct seq_file *m, void *v)
 {
-	seq_puts(m, "id name provider link map cgroup position preorder flags attached_ns\n");
+	seq_puts(m, "id name provider link map cgroup position preorder flags attached_ns module\n");
 	bpf_sched_for_each(show_policy, m);
 
 	return 0;
@@ -75,7 +82,8 @@ static void show_counters(void *arg, struct bpf_sched_attachment *policy,
 			continue;
 
 		sum = bpf_sched_sum(policy, hook);
-		seq_printf(arg, "%u %s %s %u %llu %llu %llu %llu", policy->handle.id, ops->name,
+		seq_printf(arg, "%u %s %s %u %llu %llu %llu %llu",
+			   bpf_sched_handle(policy)->id, ops->name,
 			   bpf_sched_hook_names[hook], ids.prog[hook], sum.calls,
 			   sum.negative, sum.zero, sum.positive);
 		for (bound = 0; bound < BPF_SCHED_NR_BOUNDS; bound++)

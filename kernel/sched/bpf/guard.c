@@ -93,7 +93,7 @@ void bpf_sched_overruled(struct bpf_sched_attachment *policy, enum bpf_sched_hoo
 	};
 
 	this_cpu_inc(policy->counters[hook].overruled[bound]);
-	trace_bpf_sched_overruled(&policy->handle, bpf_sched_hook_names[hook],
+	trace_bpf_sched_overruled(bpf_sched_handle(policy), bpf_sched_hook_names[hook],
 				  names[bound], answer);
 }
 
@@ -202,7 +202,7 @@ static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_o
 
 	if (test_and_clear_bit(BPF_SCHED_DUE_REPORT, &policy->due)) {
 		pr_warn("sched_bpf: policy %s (id %u) is overruled too often: it %s, in %s%s\n",
-			ops->name, policy->handle.id, texts[policy->overruled_bound],
+			ops->name, bpf_sched_handle(policy)->id, texts[policy->overruled_bound],
 			bpf_sched_hook_names[policy->overruled_hook],
 			detach ? "; detached" : "");
 		if (detach)
@@ -212,43 +212,61 @@ static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_o
 	if (test_bit_acquire(BPF_SCHED_DUE_EJECT, &policy->due) &&
 	    !test_and_set_bit(BPF_SCHED_DETACH, &policy->due))
 		pr_warn("sched_bpf: policy %s (id %u) is too slow: most calls of %s take more than %llu ns; detached\n",
-			ops->name, policy->handle.id, bpf_sched_hook_names[policy->slow_hook],
+			ops->name, bpf_sched_handle(policy)->id, bpf_sched_hook_names[policy->slow_hook],
 			READ_ONCE(bpf_sched_max_call_ns.val));
 }
 
-/* Get a reference to the link of a policy that is to be detached. */
+/**
+ * struct doomed - a policy that is to be detached
+ * @link: a reference to its link, or NULL
+ * @id: its id if it has no link, or zero
+ */
+struct doomed {
+	struct bpf_link *link;
+	u32 id;
+};
+
+/* Find a policy that is to be detached. */
 static void look_at(void *arg, struct bpf_sched_attachment *policy,
 		    const struct bpf_sched_ops *ops)
 {
-	struct bpf_link **found = arg, *link;
+	struct doomed *found = arg;
+	struct bpf_link *link;
 
 	report(policy, ops);
-	if (*found)
+	if (found->link || found->id)
 		return;
 
 	if (!test_bit(BPF_SCHED_DETACH, &policy->due) &&
 	    !(policy->scope->cgrp && cgroup_is_dead(policy->scope->cgrp)))
 		return;
 
+	if (!policy->link) {
+		found->id = bpf_sched_handle(policy)->id;
+		return;
+	}
+
 	/* A link whose last reference is gone is being detached anyway. */
 	link = bpf_link_inc_not_zero((struct bpf_link *)policy->link);
 	if (!IS_ERR(link))
-		*found = link;
+		found->link = link;
 }
 
 static void reap(struct work_struct *work)
 {
-	struct bpf_link *link;
+	struct doomed found;
 
 	/* One at a time: detaching takes the lock under which we look. */
 	do {
-		link = NULL;
-		bpf_sched_for_each(look_at, &link);
-		if (link) {
-			link->ops->detach(link);
-			bpf_link_put(link);
+		found = (struct doomed){};
+		bpf_sched_for_each(look_at, &found);
+		if (found.link) {
+			found.link->ops->detach(found.link);
+			bpf_link_put(found.link);
+		} else if (found.id) {
+			bpf_sched_detach_id(found.id);
 		}
-	} while (link);
+	} while (found.link || found.id);
 }
 
 static void sysrq_bpf_sched_off(u8 key)

@@ -82,11 +82,11 @@ struct bpf_sched_counters {
 
 /**
  * struct bpf_sched_answers - where the answers of a policy are
- * @ops: its table
+ * @handle: what its callbacks get as "this", with its table
  * @direct: per hook, the static call of the hook leads to it
  */
 struct bpf_sched_answers {
-	const struct bpf_sched_ops *ops;
+	struct bpf_sched_policy handle;
 	bool direct[BPF_SCHED_NR_HOOKS];
 };
 
@@ -101,9 +101,9 @@ enum {
 
 /**
  * struct bpf_sched_attachment - an attached policy
- * @handle: what its callbacks get as "this"
- * @answers: per generation; a replacement changes it
- * @link: the link that keeps it attached
+ * @answers: per generation; a replacement changes the table
+ * @link: the link that keeps it attached, or NULL
+ * @registration: what keeps it attached if no link does, or NULL
  * @scope: the tasks that it is asked about
  * @node: in @scope, in the order of asking
  * @preorder: asked before the policies of deeper cgroups
@@ -116,9 +116,9 @@ enum {
  * @slow_hook: where it was too slow
  */
 struct bpf_sched_attachment {
-	struct bpf_sched_policy handle;
 	struct bpf_sched_answers answers[2];
 	const struct bpf_link *link;
+	const struct bpf_sched_registration *registration;
 	struct bpf_sched_scope *scope;
 	struct list_head node;
 	bool preorder;
@@ -130,6 +130,13 @@ struct bpf_sched_attachment {
 	enum bpf_sched_bound overruled_bound;
 	enum bpf_sched_hook slow_hook;
 };
+
+/* The id and the cgroup of @policy, which are the same in both generations. */
+static inline const struct bpf_sched_policy *
+bpf_sched_handle(const struct bpf_sched_attachment *policy)
+{
+	return &policy->answers[0].handle;
+}
 
 /*
  * Found to be too slow: not asked any more from that moment, as the CPUs may be too
@@ -208,9 +215,11 @@ extern struct bpf_sched_ops bpf_sched_stubs;
 struct bpf_sched_attachment *bpf_sched_attachment(unsigned int index);
 int bpf_sched_validate(const struct bpf_sched_ops *ops);
 int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *link,
+		     const struct bpf_sched_registration *reg,
 		     const struct bpf_struct_ops_target *target);
-int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_link *link);
-void bpf_sched_detach(const struct bpf_link *link);
+int bpf_sched_replace(const struct bpf_sched_ops *new, const void *holder);
+bool bpf_sched_detach(const void *holder);
+void bpf_sched_detach_id(u32 id);
 u64 bpf_sched_cgroup_id(const struct bpf_link *link);
 void bpf_sched_for_each(void (*fn)(void *arg, struct bpf_sched_attachment *policy,
 				   const struct bpf_sched_ops *ops),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What BPF policies may call to identify the entities they are asked about.
+ * What policies may call to identify the entities they are asked about: kfuncs for
+ * those in BPF, exported for those in Rust.
  */
 
 #include <linux/bpf.h>
@@ -8,6 +9,7 @@
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/cgroup.h>
+#include <linux/export.h>
 #include <linux/init.h>
 
 #include "../sched.h"
@@ -63,6 +65,7 @@ __bpf_kfunc u64 bpf_sched_entity_to_cgrpid(struct sched_entity *se)
 	cgrp = group_cgroup(se);
 	return cgrp ? cgroup_id(cgrp) : (u64)-1;
 }
+EXPORT_SYMBOL_GPL(bpf_sched_entity_to_cgrpid);
 
 /**
  * bpf_sched_entity_belongs_to_cgrp() - is this entity inside a cgroup?
@@ -95,6 +98,7 @@ __bpf_kfunc long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 c
 
 	return 0;
 }
+EXPORT_SYMBOL_GPL(bpf_sched_entity_belongs_to_cgrp);
 
 __bpf_kfunc_end_defs();
 

@@ -248,7 +248,7 @@ int bpf_sched_ask_##hook(struct bpf_sched_answer *answer,		\
 	for (i = 0; i < order->nr; i++) {				\
 		struct bpf_sched_attachment *policy = policies[order->index[i]]; \
 		const struct bpf_sched_answers *answers = &policy->answers[gen]; \
-		const struct bpf_sched_policy *this = &policy->handle;	\
+		const struct bpf_sched_policy *this = &answers->handle;	\
 		struct timing timing;					\
 									\
 		if (unlikely(bpf_sched_is_slow(policy)))		\
@@ -259,12 +259,12 @@ int bpf_sched_ask_##hook(struct bpf_sched_answer *answer,		\
 			ret = static_call(bpf_sched_call_##hook)	\
 				(BPF_SCHED_LIST args, this);		\
 		else							\
-			ret = answers->ops->hook(BPF_SCHED_LIST args, this); \
+			ret = this->ops->hook(BPF_SCHED_LIST args, this);	\
 		end_call(policy, BPF_SCHED_##hook, timing, ret);	\
 		if (!ret)						\
 			continue;					\
 									\
-		if (unlikely(answers->ops->flags & BPF_SCHED_F_SHADOW)) { \
+		if (unlikely(this->ops->flags & BPF_SCHED_F_SHADOW)) { \
 			answer->shadow[ret > 0] |= BIT_ULL(policy->index); \
 			continue;					\
 		}							\
@@ -310,7 +310,7 @@ static void direct_calls(enum bpf_sched_hook hook, int gen)
 	unsigned int i;
 
 	for_each_policy(i, policy) {
-		if (list_empty(&policy->node) || !hooks[hook].answers(policy->answers[gen].ops))
+		if (list_empty(&policy->node) || !hooks[hook].answers(policy->answers[gen].handle.ops))
 			continue;
 		if (policy->answers[gen].direct[hook])
 			return;
@@ -318,7 +318,7 @@ static void direct_calls(enum bpf_sched_hook hook, int gen)
 			first = policy;
 	}
 
-	hooks[hook].redirect(first ? first->answers[gen].ops : &bpf_sched_stubs);
+	hooks[hook].redirect(first ? first->answers[gen].handle.ops : &bpf_sched_stubs);
 	if (first) {
 		/* Pairs with the acquire in bpf_sched_ask_*(). */
 		smp_store_release(&first->answers[gen].direct[hook], true);
@@ -334,6 +334,7 @@ static void publish(struct bpf_sched_attachment *replaced, const struct bpf_sche
 {
 	bool answered[BPF_SCHED_NR_HOOKS] = {}, shadow = false;
 	struct bpf_sched_attachment *policy;
+	const struct bpf_sched_ops *ops;
 	int gen = published, next = !gen;
 	enum bpf_sched_hook hook;
 	unsigned int i;
@@ -345,18 +346,19 @@ static void publish(struct bpf_sched_attachment *replaced, const struct bpf_sche
 
 		*answers = policy->answers[gen];
 		if (policy == replaced)
-			answers->ops = new;
+			answers->handle.ops = new;
 		if (list_empty(&policy->node))
 			continue;
 
+		ops = answers->handle.ops;
 		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
 			/* A static call that leads where it should needs no detour. */
-			bool answer = hooks[hook].answers(answers->ops);
+			bool answer = hooks[hook].answers(ops);
 
-			answers->direct[hook] = answer && hooks[hook].leads_to(answers->ops);
+			answers->direct[hook] = answer && hooks[hook].leads_to(ops);
 			answered[hook] |= answer;
 		}
-		shadow |= answers->ops->flags & BPF_SCHED_F_SHADOW;
+		shadow |= ops->flags & BPF_SCHED_F_SHADOW;
 	}
 	bpf_sched_scopes_order(next);
 
@@ -374,13 +376,14 @@ static void publish(struct bpf_sched_attachment *replaced, const struct bpf_sche
 		direct_calls(hook, next);
 }
 
-static struct bpf_sched_attachment *find_policy(const struct bpf_link *link)
+/* The policy that is kept attached by the link or the registration @holder. */
+static struct bpf_sched_attachment *find_policy(const void *holder)
 {
 	struct bpf_sched_attachment *policy;
 	unsigned int i;
 
 	for_each_policy(i, policy) {
-		if (policy->link == link)
+		if (policy->link == holder || policy->registration == holder)
 			return policy;
 	}
 
@@ -391,13 +394,18 @@ static struct bpf_sched_attachment *find_policy(const struct bpf_link *link)
  * bpf_sched_validate - check a table before it is attached
  * @ops: the table
  *
- * Return: 0, or -EINVAL if it answers no hook or has no name.
+ * Return: 0, or -EINVAL if it answers no hook, has no name or one with other
+ * characters than that of a BPF object, or has a flag that this kernel does not
+ * know, which must not be ignored.
  */
 int bpf_sched_validate(const struct bpf_sched_ops *ops)
 {
+	char name[BPF_SCHED_NAME_LEN];
 	enum bpf_sched_hook hook;
 
-	if (!ops->name[0])
+	if (bpf_obj_name_cpy(name, ops->name, sizeof(name)) <= 0)
+		return -EINVAL;
+	if (ops->flags & ~BPF_SCHED_F_ALL)
 		return -EINVAL;
 
 	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
@@ -483,7 +491,8 @@ static void retire_policy(struct bpf_sched_attachment *policy)
 /**
  * bpf_sched_attach - start to ask a policy
  * @ops: its answers, valid until it is detached or replaced
- * @link: the link that keeps it attached
+ * @link: the link that keeps it attached, or NULL
+ * @reg: the registration that does, if no link does
  * @target: the tasks that it is asked about, and its place among the policies
  *	    that are attached there: the last, if nothing else is said
  *
@@ -493,9 +502,11 @@ static void retire_policy(struct bpf_sched_attachment *policy)
  * -ENOENT if that one is not attached to the same cgroup.
  */
 int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *link,
+		     const struct bpf_sched_registration *reg,
 		     const struct bpf_struct_ops_target *target)
 {
 	struct bpf_sched_attachment *policy;
+	struct bpf_sched_policy handle;
 	unsigned int index;
 	int ret;
 
@@ -514,10 +525,15 @@ int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *lin
 
 	if (!++last_id)
 		last_id = 1;
-	policy->handle.id = last_id;
-	policy->handle.cgroup_id = target->cgrp ? cgroup_id(target->cgrp) : 0;
-	policy->answers[published].ops = ops;
+	handle = (struct bpf_sched_policy){
+		.id		= last_id,
+		.cgroup_id	= target->cgrp ? cgroup_id(target->cgrp) : 0,
+		.ops		= ops,
+	};
+	policy->answers[0].handle = handle;
+	policy->answers[1].handle = handle;
 	policy->link = link;
+	policy->registration = reg;
 	policy->preorder = target->flags & BPF_F_PREORDER;
 	policy->index = index;
 	policy->attached_ns = ktime_get_boottime_ns();
@@ -536,7 +552,7 @@ int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *lin
 	}
 
 	publish(NULL, NULL);
-	trace_bpf_sched_attach(&policy->handle, ops);
+	trace_bpf_sched_attach(bpf_sched_handle(policy), ops);
 
 	/* The cgroup may have been removed before its scope could be seen. */
 	if (target->cgrp && cgroup_is_dead(target->cgrp))
@@ -548,52 +564,74 @@ int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *lin
 /**
  * bpf_sched_replace - let other answers take the place of a policy's
  * @new: its new answers, valid until it is detached or replaced
- * @link: the link of the policy
+ * @holder: the link or the registration of the policy
  *
- * The policy keeps its scope, its place in the order, its handle and its
+ * The policy keeps its scope, its place in the order, its id and its
  * counters. All hooks change at the same moment. On return no CPU uses the
  * answers from before.
  *
  * Context: process context, sleeps for a grace period.
  * Return: 0, or -ENOLINK if the policy is not attached.
  */
-int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_link *link)
+int bpf_sched_replace(const struct bpf_sched_ops *new, const void *holder)
 {
 	struct bpf_sched_attachment *policy;
 
 	guard(mutex)(&policies_lock);
 
-	policy = find_policy(link);
+	policy = find_policy(holder);
 	if (!policy)
 		return -ENOLINK;
 
 	publish(policy, new);
 	bpf_sched_acquit(policy);
-	trace_bpf_sched_replace(&policy->handle, new);
+	trace_bpf_sched_replace(bpf_sched_handle(policy), new);
 
 	return 0;
 }
 
+static void detach(struct bpf_sched_attachment *policy)
+{
+	trace_bpf_sched_detach(bpf_sched_handle(policy), policy->answers[published].handle.ops);
+	retire_policy(policy);
+}
+
 /**
  * bpf_sched_detach - stop asking a policy
- * @link: the link of the policy
+ * @holder: the link or the registration of the policy
  *
  * On return no CPU is inside the policy.
  *
  * Context: process context, sleeps for a grace period.
+ * Return: was it attached?
  */
-void bpf_sched_detach(const struct bpf_link *link)
+bool bpf_sched_detach(const void *holder)
 {
 	struct bpf_sched_attachment *policy;
 
 	guard(mutex)(&policies_lock);
 
-	policy = find_policy(link);
-	if (WARN_ON_ONCE(!policy))
-		return;
+	policy = find_policy(holder);
+	if (policy)
+		detach(policy);
 
-	trace_bpf_sched_detach(&policy->handle, policy->answers[published].ops);
-	retire_policy(policy);
+	return policy;
+}
+
+/* The same for the policy of this id. Its holder may have detached it meanwhile. */
+void bpf_sched_detach_id(u32 id)
+{
+	struct bpf_sched_attachment *policy;
+	unsigned int i;
+
+	guard(mutex)(&policies_lock);
+
+	for_each_policy(i, policy) {
+		if (bpf_sched_handle(policy)->id == id) {
+			detach(policy);
+			return;
+		}
+	}
 }
 
 /* The id of the cgroup that the policy of @link is attached to, or zero. */
@@ -605,7 +643,7 @@ u64 bpf_sched_cgroup_id(const struct bpf_link *link)
 
 	policy = find_policy(link);
 
-	return policy ? policy->handle.cgroup_id : 0;
+	return policy ? bpf_sched_handle(policy)->cgroup_id : 0;
 }
 
 /* What @policy answered to @hook, summed over all CPUs. */
@@ -661,6 +699,6 @@ void bpf_sched_for_each(void (*fn)(void *arg, struct bpf_sched_attachment *polic
 		if (!next)
 			break;
 		seen |= BIT_ULL(next->index);
-		fn(arg, next, next->answers[published].ops);
+		fn(arg, next, next->answers[published].handle.ops);
 	}
 }

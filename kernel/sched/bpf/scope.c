@@ -135,7 +135,7 @@ static void append(struct bpf_sched_order *orders, const struct bpf_sched_scope 
 		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
 			struct bpf_sched_order *order = &orders[hook];
 
-			if (!bpf_sched_has_answer(policy->answers[gen].ops, hook))
+			if (!bpf_sched_has_answer(policy->answers[gen].handle.ops, hook))
 				continue;
 
 			order->index[order->nr++] = policy->index;

@@ -82,6 +82,7 @@ static const struct bpf_verifier_ops verifier_ops = {
 static int st_ops_init(struct btf *btf)
 {
 	BTF_TYPE_EMIT_ENUM(BPF_SCHED_F_SHADOW);
+	BTF_TYPE_EMIT_ENUM(BPF_SCHED_NO_OPINION);
 
 	return 0;
 }
@@ -153,9 +154,6 @@ static int st_ops_init_member(const struct btf_type *t,
 
 	switch (__btf_member_bit_offset(t, member) / 8) {
 	case offsetof(struct bpf_sched_ops, flags):
-		/* A flag this kernel does not know must not be ignored. */
-		if (uops->flags & ~BPF_SCHED_F_ALL)
-			return -EINVAL;
 		ops->flags = uops->flags;
 		return 1;
 	case offsetof(struct bpf_sched_ops, name):
@@ -248,12 +246,12 @@ static int st_ops_attach(void *kdata, struct bpf_link *link,
 	if (ret)
 		return ret;
 
-	return bpf_sched_attach(kdata, link, target);
+	return bpf_sched_attach(kdata, link, NULL, target);
 }
 
 static void st_ops_unreg(void *kdata, struct bpf_link *link)
 {
-	bpf_sched_detach(link);
+	WARN_ON_ONCE(!bpf_sched_detach(link));
 }
 
 static int st_ops_update(void *kdata, void *old_kdata, struct bpf_link *link)
@@ -294,15 +292,17 @@ static int get_prog_id(struct bpf_prog *prog, void *data)
 	return 0;
 }
 
-/* The BPF objects of @policy, whose present answers are @ops. */
+/* The BPF objects of @policy, whose present answers are @ops: none of a module. */
 struct bpf_sched_bpf_ids bpf_sched_bpf_ids(const struct bpf_sched_attachment *policy,
 					   const struct bpf_sched_ops *ops)
 {
-	struct bpf_sched_bpf_ids ids = {
-		.link	= policy->link->id,
-		.map	= bpf_struct_ops_id(ops),
-	};
+	struct bpf_sched_bpf_ids ids = {};
 
+	if (!policy->link)
+		return ids;
+
+	ids.link = policy->link->id;
+	ids.map = bpf_struct_ops_id(ops);
 	bpf_struct_ops_for_each_prog(ops, get_prog_id, &ids);
 
 	return ids;

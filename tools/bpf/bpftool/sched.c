@@ -147,6 +147,25 @@ table_num(const struct table *t, unsigned int row, const char *column)
 	return strtoull(table_str(t, row, column), NULL, 0);
 }
 
+/* What is known of the kernel module that provides a policy: NULL if nothing. */
+static const char *policy_module(const struct table *policies, unsigned int row)
+{
+	int column = table_column(policies, "module");
+	const char *module;
+
+	if (column < 0)
+		return NULL;
+
+	module = table_row(policies, row)[column];
+	return strcmp(module, "-") ? module : NULL;
+}
+
+/* Others have no BPF objects, and 0 for their ids. */
+static bool is_bpf(const struct table *policies, unsigned int row)
+{
+	return !strcmp(table_str(policies, row, "provider"), "bpf");
+}
+
 static void table_free(struct table *t)
 {
 	free(t->cells);
@@ -418,7 +437,7 @@ static void show_flags(__u64 flags)
 		jsonw_end_array(json_wtr);
 }
 
-static void show_counters(const struct table *t, unsigned int row)
+static void show_counters(const struct table *t, unsigned int row, bool prog_id)
 {
 	unsigned int i;
 
@@ -437,8 +456,11 @@ static void show_counters(const struct table *t, unsigned int row)
 		if (!strcmp(column, "id") || !strcmp(column, "name") ||
 		    !strcmp(column, "hook"))
 			continue;
-		if (!strcmp(column, "prog"))
+		if (!strcmp(column, "prog")) {
+			if (!prog_id)
+				continue;
 			label = "prog_id";
+		}
 
 		if (json_output)
 			jsonw_uint_field(json_wtr, label,
@@ -455,6 +477,7 @@ static void
 show_policy_json(const struct table *t, unsigned int row, __u64 age_ns)
 {
 	__u64 cgroup_id = table_num(t, row, "cgroup");
+	const char *module = policy_module(t, row);
 	char cgroup[PATH_MAX];
 
 	jsonw_uint_field(json_wtr, "id", table_num(t, row, "id"));
@@ -466,8 +489,13 @@ show_policy_json(const struct table *t, unsigned int row, __u64 age_ns)
 	jsonw_uint_field(json_wtr, "position", table_num(t, row, "position"));
 	jsonw_bool_field(json_wtr, "preorder", table_num(t, row, "preorder"));
 	show_flags(table_num(t, row, "flags"));
-	jsonw_uint_field(json_wtr, "link_id", table_num(t, row, "link"));
-	jsonw_uint_field(json_wtr, "map_id", table_num(t, row, "map"));
+	if (is_bpf(t, row)) {
+		jsonw_uint_field(json_wtr, "link_id",
+				 table_num(t, row, "link"));
+		jsonw_uint_field(json_wtr, "map_id", table_num(t, row, "map"));
+	}
+	if (module)
+		jsonw_string_field(json_wtr, "module", module);
 	jsonw_uint_field(json_wtr, "attached_ns",
 			 table_num(t, row, "attached_ns"));
 	jsonw_uint_field(json_wtr, "age_ns", age_ns);
@@ -477,6 +505,7 @@ static void
 show_policy_plain(const struct table *t, unsigned int row, __u64 age_ns)
 {
 	__u64 cgroup_id = table_num(t, row, "cgroup");
+	const char *module = policy_module(t, row);
 	char cgroup[PATH_MAX];
 
 	printf("%s: %s  name %s", table_str(t, row, "id"),
@@ -495,6 +524,8 @@ show_policy_plain(const struct table *t, unsigned int row, __u64 age_ns)
 		printf("  link_id %s", table_str(t, row, "link"));
 	if (table_num(t, row, "map"))
 		printf("  map_id %s", table_str(t, row, "map"));
+	if (module)
+		printf("  module %s", module);
 	printf("  age %llus", age_ns / NSEC_PER_SEC);
 }
 
@@ -517,7 +548,7 @@ static void show_policy(const struct snapshot *s, unsigned int policy)
 
 	for (row = 0; row < counters->nr_rows; row++)
 		if (same(policies, policy, counters, row, "id"))
-			show_counters(counters, row);
+			show_counters(counters, row, is_bpf(policies, policy));
 
 	if (json_output) {
 		jsonw_end_array(json_wtr);

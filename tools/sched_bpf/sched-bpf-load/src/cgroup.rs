@@ -12,6 +12,11 @@ use anyhow::{ensure, Context, Result};
 const ROOT: &str = "/sys/fs/cgroup";
 const NAME: &str = "sched_bpf_demo";
 
+/// The path that a cgroup has for the kernel: from the root of the hierarchy.
+pub fn kernel_path(cgroup: &Path) -> PathBuf {
+    Path::new("/").join(cgroup.strip_prefix(ROOT).unwrap_or(cgroup))
+}
+
 /// Moves this process into a cgroup.
 pub fn enter(cgroup: &Path) -> Result<()> {
     let procs = cgroup.join("cgroup.procs");

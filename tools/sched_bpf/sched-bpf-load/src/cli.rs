@@ -191,6 +191,11 @@ pub struct DemoArgs {
     )]
     pub cap: u64,
 
+    /// Show this kernel module too: its name and parameters, where {cgroup} stands for the
+    /// cgroup of the service
+    #[arg(long, value_name = "MODULE")]
+    pub module: Vec<String>,
+
     /// Write the table here too
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,

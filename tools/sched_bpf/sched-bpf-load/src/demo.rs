@@ -47,23 +47,35 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
     let (service, hogs) = load("stock")?;
     let stock = Phase::new("stock", &service, &hogs, Vec::new())?;
 
+    let with = |policy: Policy, name: &str| {
+        let before = policy.counters()?;
+        let (service, hogs) = load(name)?;
+        let counters = since(&policy.counters()?, &before);
+        policy.detach()?;
+        Phase::new(name, &service, &hogs, counters)
+    };
     let policy = Policy::attach(&loader, &cgroups.service, args.cap)?;
-    let before = policy.counters()?;
-    let (service, hogs) = load("policy")?;
-    let counters = since(&policy.counters()?, &before);
-    let with_policy = Phase::new("policy", &service, &hogs, counters)?;
-    policy.detach()?;
+    let mut with_policy = vec![with(policy, "policy")?];
+    for spec in &args.module {
+        let policy = Policy::load(spec, &cgroups.service)?;
+        let name = policy.name().to_string();
+        with_policy.push(with(policy, &name)?);
+    }
 
     let (service, hogs) = load("detached")?;
     let detached = Phase::new("detached", &service, &hogs, Vec::new())?;
     drop((cgroups, slice));
 
-    let phases = [stock, with_policy, detached];
+    let mut phases = vec![stock];
+    phases.append(&mut with_policy);
+    phases.push(detached);
     print!("{}", report::table(&phases));
     if let Some(path) = &args.csv {
         fs::write(path, report::csv(&phases)).with_context(|| path.display().to_string())?;
     }
-    report::verdict(&phases[0], &phases[1])
+    phases[1..phases.len() - 1]
+        .iter()
+        .try_for_each(|policy| report::verdict(&phases[0], policy))
 }
 
 fn loader(args: &DemoArgs, this: &Path) -> Result<PathBuf> {

@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The policy under demonstration: attached by the loader, counted by the kernel.
+//! A policy under demonstration: attached by the loader or a kernel module, counted by
+//! the kernel.
 
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
 use sched_bpf_counters::HookCounters;
 
+use crate::cgroup::kernel_path;
 use crate::child::Child;
+
+/// What keeps a policy attached.
+enum Holder {
+    Loader(Child),
+    Module(String),
+}
 
 /// The attached policy.
 pub struct Policy {
-    loader: Child,
+    holder: Holder,
     id: u32,
+    name: String,
 }
 
 impl Policy {
@@ -29,9 +38,38 @@ impl Policy {
                 .args(["--cap", &cap_ms.to_string()]),
         )?;
         loader.line()?;
+        Self::new(Holder::Loader(loader), &before)
+    }
 
-        let id = new_id(&before, &sched_bpf_counters::read()?)?;
-        Ok(Self { loader, id })
+    /// Loads a module: its name and parameters, with {cgroup} for `cgroup`.
+    pub fn load(spec: &str, cgroup: &Path) -> Result<Self> {
+        let before = sched_bpf_counters::read()?;
+        let path = kernel_path(cgroup);
+        let words: Vec<String> = spec
+            .split_whitespace()
+            .map(|word| word.replace("{cgroup}", &path.to_string_lossy()))
+            .collect();
+        let module = words.first().context("--module: no name of a module")?;
+
+        modprobe(&words)?;
+        Self::new(Holder::Module(module.clone()), &before)
+    }
+
+    fn new(holder: Holder, before: &[HookCounters]) -> Result<Self> {
+        let after = sched_bpf_counters::read()?;
+        let id = new_id(before, &after)?;
+        let name = match (&holder, after.iter().find(|c| c.id == id)) {
+            (Holder::Module(_), Some(c)) => format!("rust {}", c.name),
+            (_, Some(c)) => c.name.clone(),
+            (_, None) => String::new(),
+        };
+
+        Ok(Self { holder, id, name })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What its hooks counted so far.
@@ -45,13 +83,31 @@ impl Policy {
     pub fn detach(self) -> Result<()> {
         let id = self.id;
 
-        self.loader.terminate()?;
+        match self.holder {
+            Holder::Loader(loader) => loader.terminate()?,
+            Holder::Module(module) => modprobe(&["-r".to_string(), module])?,
+        }
         ensure!(
             sched_bpf_counters::read()?.iter().all(|c| c.id != id),
-            "policy {id} is still attached after its loader has ended"
+            "policy {id} is still attached after its loader or its module has gone"
         );
         Ok(())
     }
+}
+
+fn modprobe(args: &[String]) -> Result<()> {
+    let output = Command::new("modprobe")
+        .args(args)
+        .output()
+        .context("modprobe")?;
+
+    ensure!(
+        output.status.success(),
+        "modprobe {}: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
 }
 
 /// The id that is new after a policy was attached.
@@ -65,7 +121,7 @@ fn new_id(before: &[HookCounters], after: &[HookCounters]) -> Result<u32> {
     new.dedup();
     ensure!(
         new.len() == 1,
-        "{} policies were attached where the loader attached one",
+        "{} policies were attached where one was to be",
         new.len()
     );
     Ok(new[0])

@@ -34,7 +34,7 @@ const COLUMNS: [&str; 13] = [
 
 /// One phase of the demo.
 pub struct Phase {
-    name: &'static str,
+    name: String,
     values: [f64; COLUMNS.len()],
     counters: Vec<HookCounters>,
 }
@@ -42,7 +42,7 @@ pub struct Phase {
 impl Phase {
     /// What the two workloads measured in a phase, and the counters of its policy.
     pub fn new(
-        name: &'static str,
+        name: &str,
         service: &Measures,
         hogs: &Measures,
         counters: Vec<HookCounters>,
@@ -57,7 +57,7 @@ impl Phase {
         ensure!(requests > 0.0, "{name}: the service served no request");
 
         Ok(Self {
-            name,
+            name: name.to_string(),
             values: [
                 us("wakeup_p50_ns")?,
                 us("wakeup_p90_ns")?,
@@ -117,26 +117,29 @@ pub fn table(phases: &[Phase]) -> String {
 
     let _ = writeln!(
         out,
-        "\n{:<26} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "hook", "calls", "negative", "zero", "positive", "overruled"
+        "\n{:<13} {:<26} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "policy", "hook", "calls", "negative", "zero", "positive", "overruled"
     );
-    for c in phases.iter().flat_map(|phase| &phase.counters) {
-        let _ = writeln!(
-            out,
-            "{:<26} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            c.hook, c.calls, c.negative, c.zero, c.positive, c.overruled
-        );
+    for phase in phases {
+        for c in &phase.counters {
+            let _ = writeln!(
+                out,
+                "{:<13} {:<26} {:>9} {:>9} {:>9} {:>9} {:>9}",
+                phase.name, c.hook, c.calls, c.negative, c.zero, c.positive, c.overruled
+            );
+        }
     }
     out
 }
 
 /// A row for each phase; counters are empty where no policy was attached.
 pub fn csv(phases: &[Phase]) -> String {
-    let hooks: Vec<&str> = phases
-        .iter()
-        .flat_map(|phase| &phase.counters)
-        .map(|c| c.hook.as_str())
-        .collect();
+    let mut hooks: Vec<&str> = Vec::new();
+    for c in phases.iter().flat_map(|phase| &phase.counters) {
+        if !hooks.contains(&c.hook.as_str()) {
+            hooks.push(&c.hook);
+        }
+    }
     let mut out = format!("phase,{}", COLUMNS.join(","));
 
     for hook in &hooks {
@@ -147,7 +150,7 @@ pub fn csv(phases: &[Phase]) -> String {
     out.push('\n');
 
     for phase in phases {
-        out.push_str(phase.name);
+        out.push_str(&phase.name);
         for value in phase.values {
             let _ = write!(out, ",{value:.3}");
         }
@@ -244,11 +247,12 @@ mod tests {
         let phases = [
             phase("stock", 5000, ""),
             phase("policy", 1000, "1 p h 5 1 1 3 0\n1 p i 5 1 1 3 0\n"),
+            phase("other", 1000, "2 o i 5 1 1 3 0\n"),
         ];
         let csv = csv(&phases);
         let fields: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
 
-        assert_eq!(fields, [24, 24, 24]);
+        assert_eq!(fields, [24, 24, 24, 24]);
         assert!(csv.contains("h_overruled,i_calls"));
     }
 

@@ -17,61 +17,6 @@
 #define ENTITY		"cfs_wakeup_preempt_entity"
 #define TICK		"cfs_check_preempt_tick"
 
-/* Switches of the first of two hogs on one CPU in a phase. */
-static uint64_t hog_switches(struct __test_metadata *_metadata, uint64_t slice_ns)
-{
-	const struct load_attr attr = { .kind = HOG, .slice_ns = slice_ns };
-	struct load hogs[2] = {};
-	uint64_t before, n;
-
-	ASSERT_EQ(0, load_start(&hogs[0], &attr));
-	ASSERT_EQ(0, load_start(&hogs[1], &attr));
-	sleep_ms(100);
-	before = switches(hogs[0].pid);
-	sleep_ms(PHASE_MS);
-	n = switches(hogs[0].pid) - before;
-	load_stop(&hogs[0]);
-	load_stop(&hogs[1]);
-	return n;
-}
-
-#define MAX_HOGS	4
-
-struct rounds {
-	uint64_t all;	/* turns of the sleeper */
-	uint64_t late;	/* those for which it waited 1 ms or more */
-};
-
-/* What a sleeper beside @nr_hogs hogs gets in a phase; @slice_ns is of all. */
-static struct rounds sleeper_rounds(struct __test_metadata *_metadata, int nr_hogs,
-				    uint64_t slice_ns)
-{
-	const struct load_attr hog_attr = { .kind = HOG, .slice_ns = slice_ns };
-	const struct load_attr attr = {
-		.kind = SLEEPER,
-		.slice_ns = slice_ns,
-		.work_ns = 50 * 1000,
-	};
-	struct load hogs[MAX_HOGS] = {}, sleeper = {};
-	uint64_t all, prompt;
-	struct rounds r;
-	int i;
-
-	for (i = 0; i < nr_hogs; i++)
-		ASSERT_EQ(0, load_start(&hogs[i], &hog_attr));
-	ASSERT_EQ(0, load_start(&sleeper, &attr));
-	sleep_ms(100);
-	all = sleeper.stats->rounds;
-	prompt = sleeper.stats->prompt;
-	sleep_ms(2 * PHASE_MS);
-	r.all = sleeper.stats->rounds - all;
-	r.late = r.all - (sleeper.stats->prompt - prompt);
-	load_stop(&sleeper);
-	for (i = 0; i < nr_hogs; i++)
-		load_stop(&hogs[i]);
-	return r;
-}
-
 FIXTURE(tick) {
 	struct answer *skel;
 };
@@ -95,14 +40,14 @@ TEST_F(tick, keep_running)
 	struct bpf_link *link;
 	struct counters c;
 
-	stock = hog_switches(_metadata, 0);
+	stock = hog_switches(NULL, 0);
 	self->skel->bss->tick_answer = -1;
 	link = bpf_map__attach_struct_ops(self->skel->maps.only_tick);
 	ASSERT_NE(NULL, link);
-	kept = hog_switches(_metadata, 0);
+	kept = hog_switches(NULL, 0);
 	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
 	bpf_link__destroy(link);
-	after = hog_switches(_metadata, 0);
+	after = hog_switches(NULL, 0);
 
 	TH_LOG("switches: stock %lu, kept %lu, after %lu", stock, kept, after);
 	EXPECT_GT(c.calls, 0);
@@ -119,14 +64,14 @@ TEST_F(tick, end_turn)
 	struct bpf_link *link;
 	struct counters c;
 
-	stock = hog_switches(_metadata, slice);
+	stock = hog_switches(NULL, slice);
 	self->skel->bss->tick_answer = 1;
 	link = bpf_map__attach_struct_ops(self->skel->maps.only_tick);
 	ASSERT_NE(NULL, link);
-	ended = hog_switches(_metadata, slice);
+	ended = hog_switches(NULL, slice);
 	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
 	bpf_link__destroy(link);
-	after = hog_switches(_metadata, slice);
+	after = hog_switches(NULL, slice);
 
 	TH_LOG("switches: stock %lu, ended %lu, after %lu", stock, ended, after);
 	EXPECT_GT(c.calls, 0);
@@ -141,10 +86,10 @@ TEST_F(tick, no_opinion)
 	uint64_t stock, none;
 	struct counters c;
 
-	stock = hog_switches(_metadata, 0);
+	stock = hog_switches(NULL, 0);
 	link = bpf_map__attach_struct_ops(self->skel->maps.only_tick);
 	ASSERT_NE(NULL, link);
-	none = hog_switches(_metadata, 0);
+	none = hog_switches(NULL, 0);
 	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
 	bpf_link__destroy(link);
 
@@ -237,26 +182,20 @@ TEST_F(wakeup, do_not_preempt)
 	struct bpf_link *link;
 	struct counters c;
 
-	stock = sleeper_rounds(_metadata, 1, slice);
+	stock = sleeper_rounds(NULL, 1, slice);
 	set_answer(self->skel, -1);
 	link = bpf_map__attach_struct_ops(self->map);
 	ASSERT_NE(NULL, link);
-	denied = sleeper_rounds(_metadata, 1, slice);
+	denied = sleeper_rounds(NULL, 1, slice);
 	ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
 	bpf_link__destroy(link);
-	after = sleeper_rounds(_metadata, 1, slice);
+	after = sleeper_rounds(NULL, 1, slice);
 
 	TH_LOG("rounds: stock %lu, denied %lu, after %lu", stock.all, denied.all, after.all);
 	EXPECT_GT(c.calls, 0);
 	EXPECT_EQ(c.calls, c.negative);
 	EXPECT_GT(stock.all, 4 * denied.all);
 	EXPECT_GT(after.all, 4 * denied.all);
-}
-
-/* Is the part of late rounds in @r at most two thirds of that in @stock? */
-static bool is_prompter(struct rounds r, struct rounds stock)
-{
-	return 3 * r.late * stock.all <= 2 * stock.late * r.all;
 }
 
 /*
@@ -272,14 +211,14 @@ TEST_F(wakeup, preempt)
 	int tries = 3;
 
 	do {
-		stock = sleeper_rounds(_metadata, MAX_HOGS, 0);
+		stock = sleeper_rounds(NULL, MAX_HOGS, 0);
 		set_answer(self->skel, 1);
 		link = bpf_map__attach_struct_ops(self->map);
 		ASSERT_NE(NULL, link);
-		preempting = sleeper_rounds(_metadata, MAX_HOGS, 0);
+		preempting = sleeper_rounds(NULL, MAX_HOGS, 0);
 		ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
 		bpf_link__destroy(link);
-		after = sleeper_rounds(_metadata, MAX_HOGS, 0);
+		after = sleeper_rounds(NULL, MAX_HOGS, 0);
 
 		TH_LOG("late: stock %lu of %lu, preempting %lu of %lu, after %lu of %lu",
 		       stock.late, stock.all, preempting.late, preempting.all,
@@ -298,10 +237,10 @@ TEST_F(wakeup, no_opinion)
 	struct bpf_link *link;
 	struct counters c;
 
-	stock = sleeper_rounds(_metadata, 1, slice);
+	stock = sleeper_rounds(NULL, 1, slice);
 	link = bpf_map__attach_struct_ops(self->map);
 	ASSERT_NE(NULL, link);
-	none = sleeper_rounds(_metadata, 1, slice);
+	none = sleeper_rounds(NULL, 1, slice);
 	ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
 	bpf_link__destroy(link);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -251,6 +252,63 @@ int mixed_loads_stuck(const struct load *loads)
 	for (i = 0; i < NR_MIXED_LOADS; i++)
 		stuck += loads[i].stats->rounds == rounds[i];
 	return stuck;
+}
+
+#define EFFECT_MS	1000
+
+uint64_t hog_switches(const char *cgroup, uint64_t slice_ns)
+{
+	struct load_attr attr = { .kind = HOG, .slice_ns = slice_ns, .cgroup = cgroup };
+	struct load hogs[2] = {};
+	uint64_t n = 0;
+
+	if (load_start(&hogs[0], &attr))
+		return 0;
+	attr.cgroup = NULL;
+	if (!load_start(&hogs[1], &attr)) {
+		sleep_ms(100);
+		n = switches(hogs[0].pid);
+		sleep_ms(EFFECT_MS);
+		n = switches(hogs[0].pid) - n;
+	}
+	load_stop(&hogs[0]);
+	load_stop(&hogs[1]);
+	return n;
+}
+
+struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns)
+{
+	const struct load_attr hog_attr = { .kind = HOG, .slice_ns = slice_ns };
+	const struct load_attr attr = {
+		.kind = SLEEPER,
+		.slice_ns = slice_ns,
+		.work_ns = 50 * 1000,
+		.cgroup = cgroup,
+	};
+	struct load hogs[MAX_HOGS] = {}, sleeper = {};
+	uint64_t all, prompt;
+	struct rounds r = {};
+	int i, err = 0;
+
+	for (i = 0; i < nr_hogs && !err; i++)
+		err = load_start(&hogs[i], &hog_attr);
+	if (!err && !load_start(&sleeper, &attr)) {
+		sleep_ms(100);
+		all = sleeper.stats->rounds;
+		prompt = sleeper.stats->prompt;
+		sleep_ms(2 * EFFECT_MS);
+		r.all = sleeper.stats->rounds - all;
+		r.late = r.all - (sleeper.stats->prompt - prompt);
+	}
+	load_stop(&sleeper);
+	for (i = 0; i < nr_hogs; i++)
+		load_stop(&hogs[i]);
+	return r;
+}
+
+bool is_prompter(struct rounds r, struct rounds stock)
+{
+	return r.all && 3 * r.late * stock.all <= 2 * stock.late * r.all;
 }
 
 int read_file(const char *path, char *buf, size_t size)
@@ -533,6 +591,56 @@ bool has_sched_ext(void)
 
 	btf__free(btf);
 	return id > 0;
+}
+
+int module_load(const char *path, const char *params)
+{
+	int fd, err;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int modprobe_load(const char *name, const char *params)
+{
+	char command[128], path[512] = {};
+	FILE *modinfo;
+
+	snprintf(command, sizeof(command), "modinfo -n %s 2>/dev/null", name);
+	modinfo = popen(command, "re");
+	if (!modinfo)
+		return -errno;
+	if (fgets(path, sizeof(path), modinfo))
+		path[strcspn(path, "\n")] = 0;
+	pclose(modinfo);
+	return module_load(path, params);
+}
+
+int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+/* From linux/syslog.h, whose numbers glibc does not name. */
+#define SYSLOG_ACTION_READ_ALL	3
+#define SYSLOG_ACTION_CLEAR	5
+
+bool kernel_log_has(const char *text)
+{
+	static char log[1 << 20];
+	int len = klogctl(SYSLOG_ACTION_READ_ALL, log, sizeof(log) - 1);
+
+	log[len < 0 ? 0 : len] = 0;
+	return strstr(log, text);
+}
+
+void kernel_log_forget(void)
+{
+	klogctl(SYSLOG_ACTION_CLEAR, NULL, 0);
 }
 
 static char libbpf_log[65536];

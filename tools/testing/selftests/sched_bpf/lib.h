@@ -69,6 +69,27 @@ int mixed_loads_start(struct load *loads);
 /* How many of them have no turn in a second. */
 int mixed_loads_stuck(const struct load *loads);
 
+/*
+ * Switches in a second of the first of two hogs on one CPU, which is in @cgroup, if
+ * not NULL; @slice_ns is of both. Zero if they cannot be started.
+ */
+uint64_t hog_switches(const char *cgroup, uint64_t slice_ns);
+
+struct rounds {
+	uint64_t all;	/* turns of the sleeper */
+	uint64_t late;	/* those for which it waited 1 ms or more */
+};
+
+/*
+ * What a sleeper in @cgroup, if not NULL, gets beside @nr_hogs hogs, up to MAX_HOGS,
+ * in two seconds; @slice_ns is of all. No rounds if they cannot be started.
+ */
+#define MAX_HOGS	4
+struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns);
+
+/* Is the part of late rounds in @r at most two thirds of that in @stock? */
+bool is_prompter(struct rounds r, struct rounds stock);
+
 /* What a process had until now. */
 uint64_t cpu_time_ns(pid_t pid);
 uint64_t switches(pid_t pid);
@@ -125,6 +146,18 @@ uint64_t cgroup_id(const char *path);
 
 /* Was the kernel built with CONFIG_SCHED_CLASS_EXT? */
 bool has_sched_ext(void);
+
+/*
+ * Load a module file or one that modprobe knows, with these parameters, and unload it
+ * by its name. Return 0 or a negative errno.
+ */
+int module_load(const char *path, const char *params);
+int modprobe_load(const char *name, const char *params);
+int module_unload(const char *name);
+
+/* Has the kernel printed @text since it was last asked to forget? */
+bool kernel_log_has(const char *text);
+void kernel_log_forget(void);
 
 /* Keep what libbpf prints, to look for messages. */
 void capture_libbpf(void);

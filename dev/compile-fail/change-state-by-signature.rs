@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Wants to have itself alone when it is asked.
+
+// expect: method `check_preempt_wakeup` has an incompatible type for trait
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+}
+
+struct Example {
+    asked: u64,
+}
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        let policy = Self { asked: 0 };
+
+        Ok((Place::system(), Answers::new(cx, Flags::default(), policy)?))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"example";
+
+    fn check_preempt_wakeup(&mut self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        self.asked += 1;
+
+        Wakeup::NoOpinion
+    }
+}

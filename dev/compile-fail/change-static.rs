@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counts in a variable of the module, without the word unsafe.
+
+// expect: use of mutable static is unsafe and requires unsafe
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+}
+
+static mut ASKED: u64 = 0;
+
+struct Example;
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"example";
+
+    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        ASKED += 1;
+
+        Wakeup::NoOpinion
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Takes another reference to a cgroup, which it would have to release when it is asked.
+
+// expect: no method named `clone` found
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+}
+
+struct Example {
+    cgroup: Cgroup,
+}
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        let policy = Self {
+            cgroup: Cgroup::from_path(cx, c"/example.slice")?,
+        };
+
+        Ok((Place::system(), Answers::new(cx, Flags::default(), policy)?))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"example";
+
+    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        let cgroup = self.cgroup.clone();
+
+        Wakeup::NoOpinion
+    }
+}

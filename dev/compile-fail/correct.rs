@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! No mistake, and no unsafe code: what the others do where they must not is done here where it
+//! may be.
+
+#![forbid(unsafe_code)]
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+    params: {
+        cgroup: str {
+            default: c"",
+            description: "Path of a cgroup, from the root of the v2 hierarchy",
+        },
+    },
+}
+
+struct Asked(Atomic<u64>);
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self(Atomic::new(0))
+    }
+}
+
+impl TaskState for Asked {
+    fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+struct Example {
+    cgroup: Cgroup,
+    asked: TaskTable<Asked>,
+}
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        let path = module_parameters::cgroup.value();
+
+        if path.is_empty() {
+            cx.error(fmt!("cgroup={path}: not the path of a cgroup\n"));
+            return Err(EINVAL);
+        }
+        let policy = Self {
+            cgroup: Cgroup::from_path(cx, path)?,
+            asked: TaskTable::new(cx, 64)?,
+        };
+
+        Ok((
+            Place::cgroup(Cgroup::from_id(cx, policy.cgroup.id())?),
+            Answers::new(cx, Flag::Shadow | Flag::DetachOverruled, policy)?,
+        ))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"fifteen_letters";
+
+    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
+        if let Some(asked) = self.asked.get(cx, wakee) {
+            asked.0.fetch_add(1, Relaxed);
+        }
+        if wakee.is_in(&self.cgroup) && !curr.is_in(&self.cgroup) {
+            Wakeup::Preempt
+        } else {
+            Wakeup::NoOpinion
+        }
+    }
+
+    fn wakeup_preempt_entity(
+        &self,
+        _: &RqLocked<'_>,
+        curr: Entity<'_>,
+        wakee: Entity<'_>,
+    ) -> Wakeup {
+        if wakee.deadline().since(curr.deadline()) < VirtualDelta::ZERO {
+            Wakeup::Preempt
+        } else {
+            Wakeup::NoPreempt
+        }
+    }
+
+    fn check_preempt_tick(&self, _: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {
+        if ran < curr.slice() && curr.is_in(&self.cgroup) {
+            Tick::Keep
+        } else {
+            Tick::NoOpinion
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looks for a cgroup when it is asked.
+
+// expect: mismatched types: expected `&Process<'_>`, found `&RqLocked<'_>`
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+}
+
+struct Example;
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"example";
+
+    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, _: Task<'_>, wakee: Task<'_>) -> Wakeup {
+        let Ok(cgroup) = Cgroup::from_path(cx, c"/example.slice") else {
+            return Wakeup::NoOpinion;
+        };
+
+        if wakee.is_in(&cgroup) {
+            Wakeup::Preempt
+        } else {
+            Wakeup::NoOpinion
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes another policy when it is asked.
+
+// expect: mismatched types: expected `&Process<'_>`, found `&RqLocked<'_>`
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+}
+
+struct Example;
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"example";
+
+    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        let next = Answers::new(cx, Flags::default(), Example);
+
+        Wakeup::NoOpinion
+    }
+}

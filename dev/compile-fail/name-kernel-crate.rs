@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names the kernel crate, of which this is not a part.
+
+// expect: can't find crate for `kernel`
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Example,
+    name: "example",
+    authors: ["sched_bpf contributors"],
+    description: "An example",
+    license: "GPL",
+}
+
+extern crate kernel as all_of_it;
+
+struct Example;
+
+impl PolicyModule for Example {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
+    }
+}
+
+#[vtable]
+impl Policy for Example {
+    const NAME: &'static CStr = c"example";
+
+    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        Wakeup::NoOpinion
+    }
+}

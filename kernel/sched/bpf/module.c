@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Lets kernel code fill struct bpf_sched_ops, mostly modules in Rust; see
+ * rust/sched_bpf/.
+ */
+
+#include <linux/bpf.h>
+#include <linux/export.h>
+
+#include "../sched.h"
+#include "internal.h"
+
+/**
+ * bpf_sched_register - start to ask a policy of kernel code
+ * @reg: how it is to be attached; the caller's, until bpf_sched_unregister()
+ * @ops: its answers, valid and unchanged until it is unregistered or updated
+ *
+ * Context: process context, sleeps for a grace period.
+ * Return: 0; -EINVAL if @ops answers no hook, has no name or one with other
+ * characters than that of a BPF object, or if @ops or @reg has an unknown flag;
+ * -E2BIG if there are too many policies; -ENOMEM.
+ */
+int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sched_ops *ops)
+{
+	struct bpf_struct_ops_target target = {
+		.cgrp	= reg->cgrp,
+		.flags	= reg->flags,
+	};
+	int ret;
+
+	if (reg->flags & ~(BPF_F_BEFORE | BPF_F_PREORDER))
+		return -EINVAL;
+
+	ret = bpf_sched_validate(ops);
+	if (ret)
+		return ret;
+
+	return bpf_sched_attach(ops, NULL, reg, &target);
+}
+EXPORT_SYMBOL_GPL(bpf_sched_register);
+
+/**
+ * bpf_sched_update - let other answers take the place of a policy's
+ * @reg: its registration
+ * @new: its new answers, valid and unchanged until it is unregistered or updated
+ *
+ * All hooks change at the same moment. On return no CPU uses the answers from
+ * before.
+ *
+ * Context: process context, sleeps for a grace period.
+ * Return: 0; -EINVAL as of bpf_sched_register(); -ENOLINK if the policy has been
+ * detached.
+ */
+int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_ops *new)
+{
+	int ret;
+
+	ret = bpf_sched_validate(new);
+	if (ret)
+		return ret;
+
+	return bpf_sched_replace(new, reg);
+}
+EXPORT_SYMBOL_GPL(bpf_sched_update);
+
+/**
+ * bpf_sched_unregister - stop asking a policy of kernel code
+ * @reg: its registration
+ *
+ * On return no CPU is inside the policy, and none will be: its code and its memory
+ * may go. It may have been detached before.
+ *
+ * Context: process context, sleeps for a grace period.
+ */
+void bpf_sched_unregister(struct bpf_sched_registration *reg)
+{
+	bpf_sched_detach(reg);
+}
+EXPORT_SYMBOL_GPL(bpf_sched_unregister);
+
+/**
+ * bpf_sched_entity_task - which task is this entity?
+ * @se: an entity
+ *
+ * Return: the task, or NULL if @se is the entity of a group.
+ */
+struct task_struct *bpf_sched_entity_task(struct sched_entity *se)
+{
+	return entity_is_task(se) ? container_of(se, struct task_struct, se) : NULL;
+}
+EXPORT_SYMBOL_GPL(bpf_sched_entity_task);
+
+/**
+ * bpf_sched_entity_lag - what service is this entity owed?
+ * @se: the entity of a task that is queued or running
+ *
+ * The lag of EEVDF: negative if the task got more than its share of the CPU since
+ * it was queued. sched_entity::vlag is the lag at its last dequeue.
+ *
+ * Context: the lock of the task's rq is held.
+ * Return: the lag in nanoseconds of virtual time, not limited as entity_lag()
+ * limits what a dequeued task keeps; zero for a group, which does not compete.
+ */
+s64 bpf_sched_entity_lag(struct sched_entity *se)
+{
+	struct rq *rq;
+
+	if (!entity_is_task(se))
+		return 0;
+
+	rq = task_rq(container_of(se, struct task_struct, se));
+	lockdep_assert_rq_held(rq);
+
+	return avg_vruntime(&rq->cfs) - se->vruntime;
+}
+EXPORT_SYMBOL_GPL(bpf_sched_entity_lag);

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a policy sees of the tasks and entities that it is asked about.
+//!
+//! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
+
+use crate::{
+    Cgroup,
+    Nanos,
+    RqLocked,
+    VirtualDelta,
+    VirtualTime,
+    Weight, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::{
+        addr_of_mut,
+        NonNull, //
+    },
+};
+use kernel::{
+    bindings,
+    cpu::CpuId,
+    prelude::*, //
+};
+
+/// How a task of the fair class is scheduled, see sched(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchedPolicy {
+    /// `SCHED_NORMAL`, which user space calls `SCHED_OTHER`.
+    Normal,
+    /// `SCHED_BATCH`: never preempts at a wakeup.
+    Batch,
+    /// `SCHED_IDLE`: gives way to all others.
+    Idle,
+    /// Another class. A policy is not asked about such a task.
+    Other,
+}
+
+/// A task that a policy is asked about, for as long as it is asked.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`. The lock of the task's rq is held for `'a`.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    ptr: NonNull<bindings::task_struct>,
+    _life: PhantomData<&'a bindings::task_struct>,
+}
+
+impl<'a> Task<'a> {
+    /// # Safety
+    ///
+    /// For all of `'a` `ptr` must point to a task and the lock of its rq must be held.
+    #[inline]
+    pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            // SAFETY: The pointer is valid, so it is not null.
+            ptr: unsafe { NonNull::new_unchecked(ptr) },
+            _life: PhantomData,
+        }
+    }
+
+    /// The id of the thread in the initial pid namespace.
+    #[inline]
+    pub fn pid(self) -> i32 {
+        // SAFETY: Valid by the type invariant, and a pid changes before a task is first queued
+        // or by `de_thread()`, which is a store of a whole int.
+        unsafe { addr_of_mut!((*self.ptr.as_ptr()).pid).read_volatile() }
+    }
+
+    /// The id of the process in the initial pid namespace.
+    #[inline]
+    pub fn tgid(self) -> i32 {
+        // SAFETY: Valid by the type invariant, and only stored as a whole int.
+        unsafe { addr_of_mut!((*self.ptr.as_ptr()).tgid).read_volatile() }
+    }
+
+    /// The name of the thread, which ends at the first zero. It may be half of one name and half
+    /// of another if it is being changed.
+    #[inline]
+    pub fn comm(self) -> [u8; bindings::TASK_COMM_LEN as usize] {
+        let mut comm = [0; bindings::TASK_COMM_LEN as usize];
+        // SAFETY: Valid by the type invariant; an array of bytes in C and here.
+        let from = unsafe { addr_of_mut!((*self.ptr.as_ptr()).comm) }.cast::<u8>();
+
+        for (i, byte) in comm.iter_mut().enumerate() {
+            // SAFETY: `i` is less than the length of both arrays. Bytes do not tear.
+            *byte = unsafe { from.add(i).read_volatile() };
+        }
+        comm
+    }
+
+    /// Its nice value, from -20, which gets the most, to 19.
+    #[inline]
+    pub fn nice(self) -> i32 {
+        // SAFETY: Valid by the type invariant; only changed under the lock of the rq.
+        unsafe { bindings::task_nice(self.ptr.as_ptr()) }
+    }
+
+    /// Its scheduling policy.
+    #[inline]
+    pub fn sched_policy(self) -> SchedPolicy {
+        // SAFETY: Valid by the type invariant; only changed under the lock of the rq.
+        match unsafe { (*self.ptr.as_ptr()).policy } {
+            bindings::SCHED_NORMAL => SchedPolicy::Normal,
+            bindings::SCHED_BATCH => SchedPolicy::Batch,
+            bindings::SCHED_IDLE => SchedPolicy::Idle,
+            _ => SchedPolicy::Other,
+        }
+    }
+
+    /// The CPU that it is queued on or runs on.
+    #[inline]
+    pub fn cpu(self) -> CpuId {
+        // SAFETY: Valid by the type invariant.
+        let cpu = unsafe { bindings::task_cpu(self.ptr.as_ptr()) };
+
+        // SAFETY: The CPU of a task is below `nr_cpu_ids`.
+        unsafe { CpuId::from_u32_unchecked(cpu) }
+    }
+
+    /// May it run on this CPU?
+    #[inline]
+    pub fn may_run_on(self, cpu: CpuId) -> bool {
+        // SAFETY: Valid by the type invariant; `cpus_ptr` is only changed under the lock of the
+        // rq, and has a bit for each CPU id.
+        unsafe {
+            let allowed = (*self.ptr.as_ptr()).cpus_ptr.cast_mut();
+
+            bindings::cpumask_test_cpu(cpu.as_u32() as c_int, allowed)
+        }
+    }
+
+    /// On how many CPUs it may run.
+    #[inline]
+    pub fn nr_cpus_allowed(self) -> u32 {
+        // SAFETY: Valid by the type invariant; only changed under the lock of the rq, and
+        // at least 1.
+        unsafe { (*self.ptr.as_ptr()).nr_cpus_allowed as u32 }
+    }
+
+    /// How often it has slept, or waited otherwise, since it exists.
+    #[inline]
+    pub fn nr_sleeps(self) -> usize {
+        // SAFETY: Valid by the type invariant; only changed under the lock of the rq.
+        unsafe { (*self.ptr.as_ptr()).nvcsw }
+    }
+
+    /// When it began, as monotonic time. With the pid it names a task, as no later task of that
+    /// pid has the same.
+    #[inline]
+    pub fn start_time(self) -> Nanos {
+        // SAFETY: Valid by the type invariant; set before a task is first queued.
+        Nanos::new(unsafe { (*self.ptr.as_ptr()).start_time })
+    }
+
+    /// Is it in `cgroup` or below it?
+    #[inline]
+    pub fn is_in(self, cgroup: &Cgroup) -> bool {
+        self.entity().is_in(cgroup)
+    }
+
+    /// Its entity.
+    #[inline]
+    pub fn entity(self) -> Entity<'a> {
+        // SAFETY: Valid by the type invariant, whose terms are those of `from_raw()`.
+        unsafe { Entity::from_raw(addr_of_mut!((*self.ptr.as_ptr()).se)) }
+    }
+}
+
+/// An entity that a policy is asked about, for as long as it is asked. With EEVDF on one queue a
+/// CPU, as now, those that compete are entities of tasks.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`. The lock of the entity's rq is held for `'a`.
+#[derive(Clone, Copy)]
+pub struct Entity<'a> {
+    ptr: NonNull<bindings::sched_entity>,
+    _life: PhantomData<&'a bindings::sched_entity>,
+}
+
+/// A field of the entity. Such are only changed under the lock of the rq, which is held by the
+/// type invariant.
+macro_rules! field {
+    ($self:ident, $($field:tt)+) => {
+        // SAFETY: Valid by the type invariant, and nobody writes to it.
+        unsafe { (*$self.ptr.as_ptr()).$($field)+ }
+    };
+}
+
+impl<'a> Entity<'a> {
+    /// # Safety
+    ///
+    /// For all of `'a` `ptr` must point to an entity and the lock of its rq must be held.
+    #[inline]
+    pub(crate) unsafe fn from_raw(ptr: *mut bindings::sched_entity) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            // SAFETY: The pointer is valid, so it is not null.
+            ptr: unsafe { NonNull::new_unchecked(ptr) },
+            _life: PhantomData,
+        }
+    }
+
+    /// Its task, or [`None`] if it is the entity of a group.
+    #[inline]
+    pub fn task(self) -> Option<Task<'a>> {
+        // SAFETY: Valid by the type invariant.
+        let task = unsafe { bindings::bpf_sched_entity_task(self.ptr.as_ptr()) };
+
+        // SAFETY: It is the task that contains the entity, on the same rq.
+        (!task.is_null()).then(|| unsafe { Task::from_raw(task) })
+    }
+
+    /// The length of its requests.
+    #[inline]
+    pub fn slice(self) -> Nanos {
+        Nanos::new(field!(self, slice))
+    }
+
+    /// The virtual deadline of its request.
+    #[inline]
+    pub fn deadline(self) -> VirtualTime {
+        VirtualTime::new(field!(self, deadline))
+    }
+
+    /// How far it has run, in virtual time.
+    #[inline]
+    pub fn vruntime(self) -> VirtualTime {
+        VirtualTime::new(field!(self, vruntime))
+    }
+
+    /// The service that it is owed: negative if it got more than its share since it was queued.
+    /// A wakee preempts only if this is not negative.
+    #[inline]
+    pub fn lag(self, _cx: &RqLocked<'_>) -> VirtualDelta {
+        // SAFETY: Valid, and its rq is locked, by the type invariant.
+        VirtualDelta::new(unsafe { bindings::bpf_sched_entity_lag(self.ptr.as_ptr()) })
+    }
+
+    /// Its weight, from its nice value or that of the group.
+    #[inline]
+    pub fn weight(self) -> Weight {
+        Weight::new(field!(self, load.weight))
+    }
+
+    /// How long it has run since it exists.
+    #[inline]
+    pub fn exec_time(self) -> Nanos {
+        Nanos::new(field!(self, sum_exec_runtime))
+    }
+
+    /// How long it has run in its present turn, or did in its last one.
+    #[inline]
+    pub fn exec_time_of_turn(self) -> Nanos {
+        self.exec_time() - Nanos::new(field!(self, prev_sum_exec_runtime))
+    }
+
+    /// Is it in `cgroup` or below it?
+    #[inline]
+    pub fn is_in(self, cgroup: &Cgroup) -> bool {
+        self.is_in_id(cgroup.id())
+    }
+
+    /// Is it in the cgroup with this id or below it?
+    #[inline]
+    pub fn is_in_id(self, cgroup_id: u64) -> bool {
+        // SAFETY: Valid by the type invariant; questions are asked in an RCU read-side section.
+        unsafe { bindings::bpf_sched_entity_belongs_to_cgrp(self.ptr.as_ptr(), cgroup_id) != 0 }
+    }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Policies for the fair scheduling class, in safe Rust.
+//!
+//! A policy answers narrow questions at the decision points of the fair class, such as "may this
+//! wakee preempt?", and leaves everything else to it. It fills the same table as a policy that is
+//! a BPF program, `struct bpf_sched_ops`, and is asked, bounded, counted, shown and switched off
+//! by the same code: see `Documentation/scheduler/sched-bpf.rst`, and `bpftool sched show`.
+//!
+//! C headers: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h),
+//! [`include/linux/bpf_sched_hooks.h`](srctree/include/linux/bpf_sched_hooks.h).
+//!
+//! # Example
+//!
+//! A whole module: tasks of nice values below zero preempt others when they wake up.
+//!
+//! ```ignore
+//! use sched_bpf::prelude::*;
+//!
+//! module_sched_policy! {
+//!     type: NiceFirst,
+//!     name: "nice_first",
+//!     authors: ["Somebody <somebody@example.org>"],
+//!     description: "Tasks of negative nice values preempt others",
+//!     license: "GPL",
+//!     params: {
+//!         shadow: bool {
+//!             default: false,
+//!             description: "Ask and count, but do not obey",
+//!         },
+//!     },
+//! }
+//!
+//! struct NiceFirst;
+//!
+//! impl PolicyModule for NiceFirst {
+//!     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+//!         let flags = Flags::shadow(module_parameters::shadow.value());
+//!
+//!         Ok((Place::system(), Answers::new(cx, flags, Self)?))
+//!     }
+//! }
+//!
+//! #[vtable]
+//! impl Policy for NiceFirst {
+//!     const NAME: &'static CStr = c"nice_first";
+//!
+//!     fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
+//!         if wakee.nice() < 0 && curr.nice() >= 0 {
+//!             Wakeup::Preempt
+//!         } else {
+//!             Wakeup::NoOpinion
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! With this line in its Makefile, after the one that names the object:
+//!
+//! ```make
+//! RUST_CRATES_nice_first.o := sched_bpf
+//! ```
+//!
+//! # What a policy can do
+//!
+//! A crate that is built so sees [`core`] and this crate and nothing else of the kernel. Code
+//! that is run with the lock of an rq held must not sleep, allocate, print or take a lock. Here
+//! it cannot: what does any of this takes a [`Process`] token, which [`PolicyModule::load`] gets
+//! and callbacks do not. A callback gets an [`RqLocked`] token and views of the tasks and entities
+//! it is asked about. Neither can be kept, sent elsewhere or used after the call.
+//!
+//! # What this does not do
+//!
+//! - Limit how long a callback takes. The verifier does that for a BPF program; a module is
+//!   trusted with it. A policy that is mostly slow is detached, but a loop without an end is one.
+//! - Keep a callback from a panic of its own making, such as an index that is out of range.
+//!   Nothing in this crate panics.
+//! - Let a policy be changed while it is loaded other than by [`Registration::replace`]: module
+//!   parameters cannot be written.
+//!
+//! # Adding a hook
+//!
+//! Add it to `include/linux/bpf_sched_hooks.h` as described there, a method to [`Policy`], and to
+//! `Table` in `policy.rs` its callback and its place in the table. The compiler asks for the rest.
+
+#![no_std]
+//
+// Please see https://github.com/Rust-for-Linux/linux/issues/2 for details on the unstable
+// features in use.
+#![feature(used_with_arg)]
+
+mod cgroup;
+mod context;
+mod entity;
+mod loader;
+mod policy;
+mod registration;
+mod task_table;
+mod tests;
+mod units;
+mod verdict;
+
+pub use cgroup::Cgroup;
+pub use context::{
+    Process,
+    RqLocked, //
+};
+pub use entity::{
+    Entity,
+    SchedPolicy,
+    Task, //
+};
+pub use loader::PolicyModule;
+pub use policy::{
+    Answers,
+    Policy, //
+};
+pub use registration::{
+    Flag,
+    Flags,
+    Place,
+    Registration, //
+};
+pub use task_table::{
+    TaskState,
+    TaskTable, //
+};
+pub use units::{
+    Nanos,
+    VirtualDelta,
+    VirtualTime,
+    Weight, //
+};
+pub use verdict::{
+    Tick,
+    Wakeup, //
+};
+
+/// What a policy is made of, to be imported as a whole.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::{
+        error::{
+            code::*,
+            Error,
+            Result, //
+        },
+        fmt,
+        module_sched_policy,
+        sync::atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        vtable,
+        Answers,
+        Cgroup,
+        CpuId,
+        Entity,
+        Flag,
+        Flags,
+        Nanos,
+        Place,
+        Policy,
+        PolicyModule,
+        Process,
+        Registration,
+        RqLocked,
+        SchedPolicy,
+        Task,
+        TaskState,
+        TaskTable,
+        Tick,
+        VirtualDelta,
+        VirtualTime,
+        Wakeup,
+        Weight, //
+    };
+    #[doc(no_inline)]
+    pub use core::ffi::CStr;
+}
+
+// What a policy may see of other crates: nothing that sleeps, allocates, prints or locks.
+pub use kernel::{
+    cpu::CpuId,
+    fmt,
+    prelude::{
+        fmt,
+        vtable, //
+    }, //
+};
+/// Errors, as in [`kernel::error`].
+pub mod error {
+    pub use kernel::error::{
+        code,
+        Error,
+        Result, //
+    };
+}
+
+/// Atomics, as in [`kernel::sync::atomic`].
+pub mod sync {
+    /// Atomics, as in [`kernel::sync::atomic`].
+    pub mod atomic {
+        pub use kernel::sync::atomic::*;
+    }
+}
+
+// What the expansion of `module!`, `#[vtable]` and `#[pin_data]` in a policy crate names, which
+// knows this crate as `kernel` and as `pin_init`. The same rule holds for it, as far as safe code
+// goes.
+#[doc(hidden)]
+pub use {
+    kernel::{
+        ffi,
+        module,
+        module_param,
+        InPlaceModule,
+        ModuleMetadata,
+        ThisModule, //
+    },
+    loader::load as __load,
+    macros::module as __module,
+    pin_init::{
+        __internal,
+        pin_data as __pin_data,
+        pin_init as __pin_init,
+        pin_init_from_closure,
+        raw_try_init,
+        Init,
+        PinInit,
+        PinnedDrop, //
+    },
+};
+
+#[doc(hidden)]
+pub mod bindings {
+    pub use kernel::bindings::{
+        __this_module,
+        kernel_param,
+        kernel_param__bindgen_ty_1,
+        module, //
+    };
+}
+
+#[doc(hidden)]
+pub mod str {
+    pub use kernel::str::{
+        as_char_ptr_in_const_context,
+        CStr, //
+    };
+}
+
+#[doc(hidden)]
+pub mod types {
+    pub use kernel::types::Opaque;
+}
+
+const __LOG_PREFIX: &[u8] = b"sched_bpf\0";
+
+// What `#[vtable]` names in this crate, which is no module: in its tests.
+#[allow(dead_code)]
+struct LocalModule;
+
+impl ModuleMetadata for LocalModule {
+    const NAME: &'static core::ffi::CStr = c"sched_bpf";
+
+    const THIS_MODULE: ThisModule = {
+        // SAFETY: Built-in code has a null pointer for its module.
+        unsafe { ThisModule::from_ptr(core::ptr::null_mut()) }
+    };
+}

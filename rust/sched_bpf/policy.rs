@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From a [`Policy`] to a `struct bpf_sched_ops`.
+//!
+//! C header: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h)
+
+use crate::{
+    Entity,
+    Flags,
+    Nanos,
+    Process,
+    RqLocked,
+    Task,
+    Tick,
+    Wakeup, //
+};
+use core::{
+    marker::PhantomPinned,
+    ptr::addr_of, //
+};
+use kernel::{
+    bindings,
+    container_of,
+    error::VTABLE_DEFAULT_ERROR,
+    prelude::*,
+    types::Opaque,
+    ModuleMetadata, //
+};
+
+/// A policy: what it answers at the decision points of the fair class.
+///
+/// Each method is a hook of [`include/linux/bpf_sched_hooks.h`], where its question is described.
+/// One that is not implemented costs nothing: its place in the table stays empty, so that the
+/// hook is a nop if no other policy answers it.
+///
+/// Methods run with the lock of an rq held and interrupts off, on several CPUs at a time. Keep
+/// them short, and let them end: unlike that of a BPF program, their run time has no limit. A
+/// panic here stops the machine, so prefer `get()` to an index and `checked_add()` to a sum.
+///
+/// A policy is shared by all CPUs. What it learns it keeps in atomics, for example in a
+/// [`TaskTable`](crate::TaskTable).
+///
+/// [`include/linux/bpf_sched_hooks.h`]: srctree/include/linux/bpf_sched_hooks.h
+#[vtable]
+pub trait Policy: Send + Sync + 'static {
+    /// Shown with the counters: up to 15 characters of `[A-Za-z0-9_.]`.
+    const NAME: &'static CStr;
+
+    /// May `wakee` preempt `curr`, the task picked on its CPU?
+    fn check_preempt_wakeup(
+        &self,
+        _cx: &RqLocked<'_>,
+        _curr: Task<'_>,
+        _wakee: Task<'_>,
+    ) -> Wakeup {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Should `wakee` win the comparison of slices and deadlines with `curr`? Not asked for a
+    /// wakeup that was decided before.
+    fn wakeup_preempt_entity(
+        &self,
+        _cx: &RqLocked<'_>,
+        _curr: Entity<'_>,
+        _wakee: Entity<'_>,
+    ) -> Wakeup {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Should the turn of `curr` end, which has run for `ran` since it was picked, while another
+    /// task waits?
+    fn check_preempt_tick(&self, _cx: &RqLocked<'_>, _curr: Entity<'_>, _ran: Nanos) -> Tick {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+}
+
+/// Checks a name while the policy is compiled and makes a C array of it.
+const fn checked_name(name: &CStr) -> [c_char; bindings::BPF_SCHED_NAME_LEN as usize] {
+    let bytes = name.to_bytes();
+    let mut array = [0; bindings::BPF_SCHED_NAME_LEN as usize];
+    let mut i = 0;
+
+    assert!(!bytes.is_empty(), "the name of a policy is empty");
+    assert!(
+        bytes.len() < array.len(),
+        "the name of a policy is too long"
+    );
+    while i < bytes.len() {
+        assert!(
+            bytes[i].is_ascii_alphanumeric() || bytes[i] == b'_' || bytes[i] == b'.',
+            "the name of a policy has a character other than A-Z, a-z, 0-9, _ and ."
+        );
+        array[i] = bytes[i] as c_char;
+        i += 1;
+    }
+    array
+}
+
+/// A policy with its table.
+///
+/// # Invariants
+///
+/// `ops` is the table of the callbacks of `T`, so that the `this->ops` that these get points to
+/// the `ops` of a `Table<T>`.
+#[pin_data]
+#[repr(C)]
+struct Table<T: Policy> {
+    ops: Opaque<bindings::bpf_sched_ops>,
+    #[pin]
+    policy: T,
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+impl<T: Policy> Table<T> {
+    const NAME: [c_char; bindings::BPF_SCHED_NAME_LEN as usize] = checked_name(T::NAME);
+
+    fn new<E>(flags: Flags, policy: impl PinInit<T, E>) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
+        // INVARIANT: These are the callbacks of `T`.
+        try_pin_init!(Self {
+            ops: Opaque::new(bindings::bpf_sched_ops {
+                cfs_check_preempt_wakeup: if T::HAS_CHECK_PREEMPT_WAKEUP {
+                    Some(Self::check_preempt_wakeup)
+                } else {
+                    None
+                },
+                cfs_wakeup_preempt_entity: if T::HAS_WAKEUP_PREEMPT_ENTITY {
+                    Some(Self::wakeup_preempt_entity)
+                } else {
+                    None
+                },
+                cfs_check_preempt_tick: if T::HAS_CHECK_PREEMPT_TICK {
+                    Some(Self::check_preempt_tick)
+                } else {
+                    None
+                },
+                flags: flags.into(),
+                name: Self::NAME,
+            }),
+            policy <- policy,
+            _pin: PhantomPinned,
+        }? Error)
+    }
+
+    /// The policy that is asked.
+    ///
+    /// # Safety
+    ///
+    /// `this` must be what a callback of `T` got, and the result must not be used after it.
+    #[inline]
+    unsafe fn policy<'a>(this: *const bindings::bpf_sched_policy) -> &'a T {
+        // SAFETY: `this` is valid while the callback runs, and its table is that of a `Table<T>`
+        // by the type invariant. That lives until no CPU is inside its callbacks any more, see
+        // `Registration`.
+        unsafe {
+            let ops = (*this)
+                .ops
+                .cast::<Opaque<bindings::bpf_sched_ops>>()
+                .cast_mut();
+            let table = container_of!(ops, Self, ops);
+
+            &*addr_of!((*table).policy)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_ops::cfs_check_preempt_wakeup`] only.
+    unsafe extern "C" fn check_preempt_wakeup(
+        curr: *mut bindings::task_struct,
+        p: *mut bindings::task_struct,
+        this: *const bindings::bpf_sched_policy,
+    ) -> c_int {
+        // SAFETY: `bpf_sched_ask_cfs_check_preempt_wakeup()` is called with the rq locked that
+        // both tasks are on, asks inside an RCU read-side section, and passes its handle.
+        let (policy, cx, curr, wakee) = unsafe {
+            (
+                Self::policy(this),
+                RqLocked::assume(this),
+                Task::from_raw(curr),
+                Task::from_raw(p),
+            )
+        };
+
+        policy.check_preempt_wakeup(&cx, curr, wakee).into()
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_ops::cfs_wakeup_preempt_entity`] only.
+    unsafe extern "C" fn wakeup_preempt_entity(
+        curr: *mut bindings::sched_entity,
+        se: *mut bindings::sched_entity,
+        this: *const bindings::bpf_sched_policy,
+    ) -> c_int {
+        // SAFETY: `bpf_sched_ask_cfs_wakeup_preempt_entity()` is called with the rq locked that
+        // both entities are on, asks inside an RCU read-side section, and passes its handle.
+        let (policy, cx, curr, wakee) = unsafe {
+            (
+                Self::policy(this),
+                RqLocked::assume(this),
+                Entity::from_raw(curr),
+                Entity::from_raw(se),
+            )
+        };
+
+        policy.wakeup_preempt_entity(&cx, curr, wakee).into()
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_ops::cfs_check_preempt_tick`] only.
+    unsafe extern "C" fn check_preempt_tick(
+        curr: *mut bindings::sched_entity,
+        delta_exec: c_ulong,
+        this: *const bindings::bpf_sched_policy,
+    ) -> c_int {
+        // SAFETY: `bpf_sched_ask_cfs_check_preempt_tick()` is called with the rq locked that the
+        // entity is on, asks inside an RCU read-side section, and passes its handle.
+        let (policy, cx, curr) = unsafe {
+            (
+                Self::policy(this),
+                RqLocked::assume(this),
+                Entity::from_raw(curr),
+            )
+        };
+
+        policy
+            .check_preempt_tick(&cx, curr, Nanos::new(delta_exec as u64))
+            .into()
+    }
+}
+
+/// A [`Table`] of any policy.
+trait AnyTable: Send + Sync {
+    fn ops(&self) -> *const bindings::bpf_sched_ops;
+}
+
+impl<T: Policy> AnyTable for Table<T> {
+    fn ops(&self) -> *const bindings::bpf_sched_ops {
+        self.ops.get()
+    }
+}
+
+// SAFETY: A table is only read, and `T` is `Send`.
+unsafe impl<T: Policy> Send for Table<T> {}
+// SAFETY: A table is only read, and `T` is `Sync`.
+unsafe impl<T: Policy> Sync for Table<T> {}
+
+/// A policy that is ready to be attached, of whatever type it is.
+pub struct Answers {
+    table: Pin<KVBox<dyn AnyTable>>,
+    owner: *mut bindings::module,
+}
+
+// SAFETY: The owner is only named, and the rest is `Send`.
+unsafe impl Send for Answers {}
+// SAFETY: The owner is only named, and the rest is `Sync`.
+unsafe impl Sync for Answers {}
+
+impl Answers {
+    /// Makes the table of `policy`.
+    ///
+    /// # Errors
+    ///
+    /// That of the initializer of `policy`, or `ENOMEM`.
+    pub fn new<T: Policy, E>(
+        _cx: &Process<'_>,
+        flags: Flags,
+        policy: impl PinInit<T, E>,
+    ) -> Result<Self>
+    where
+        Error: From<E>,
+    {
+        let table = KVBox::pin_init::<Error>(Table::new(flags, policy), GFP_KERNEL)?;
+
+        // SAFETY: It is pinned again, where it is.
+        let table: KVBox<Table<T>> = unsafe { Pin::into_inner_unchecked(table) };
+        let table: KVBox<dyn AnyTable> = table;
+
+        Ok(Self {
+            table: table.into(),
+            owner: <T::OwnerModule as ModuleMetadata>::THIS_MODULE.as_ptr(),
+        })
+    }
+
+    /// The table, which is valid and does not change until `self` is dropped.
+    pub(crate) fn ops(&self) -> *const bindings::bpf_sched_ops {
+        self.table.ops()
+    }
+
+    /// The module of the policy, null if it is built-in.
+    pub(crate) fn owner(&self) -> *mut bindings::module {
+        self.owner
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Keeps a policy attached.
+
+use crate::{
+    Answers,
+    Cgroup,
+    Process, //
+};
+use core::ptr;
+use kernel::{
+    bindings,
+    error::to_result,
+    impl_flags,
+    prelude::*,
+    types::Opaque, //
+};
+
+impl_flags!(
+    /// Flags of a policy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sched_bpf::{Flag, Flags};
+    ///
+    /// let careful: Flags = Flag::Shadow | Flag::DetachOverruled;
+    /// let bold = Flags::default();
+    /// ```
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Flags(u64);
+
+    /// A flag of a policy.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Flag {
+        /// Asked and counted, never obeyed: the way to try a policy on a system that matters.
+        Shadow = bindings::bpf_sched_flags_BPF_SCHED_F_SHADOW as u64,
+
+        /// Detached when it is overruled too often, instead of being reported only.
+        DetachOverruled = bindings::bpf_sched_flags_BPF_SCHED_F_DETACH_OVERRULED as u64,
+    }
+);
+
+impl Flags {
+    /// Only [`Flag::Shadow`], if `on`: for a module parameter.
+    pub fn shadow(on: bool) -> Self {
+        if on {
+            Flag::Shadow.into()
+        } else {
+            Self::default()
+        }
+    }
+}
+
+/// Where a policy is attached: to all tasks, as the last to be asked, if nothing else is said.
+#[derive(Default)]
+pub struct Place {
+    cgroup: Option<Cgroup>,
+    order: u32,
+}
+
+impl Place {
+    /// To all tasks.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// To the tasks in `cgroup` and below it. When that is removed the policy is detached.
+    pub fn cgroup(cgroup: Cgroup) -> Self {
+        Self {
+            cgroup: Some(cgroup),
+            order: 0,
+        }
+    }
+
+    /// Before the policies that are attached to the same tasks already.
+    pub fn first(mut self) -> Self {
+        self.order |= bindings::BPF_F_BEFORE;
+        self
+    }
+
+    /// Before the policies of deeper cgroups, as with `BPF_F_PREORDER`.
+    pub fn preorder(mut self) -> Self {
+        self.order |= bindings::BPF_F_PREORDER;
+        self
+    }
+}
+
+/// A policy that is attached, until this is dropped.
+///
+/// It may be detached before: by its bounds, see [`Flag::DetachOverruled`], when it is too slow,
+/// or with its cgroup. Then nobody asks it any more, and dropping this only frees it.
+///
+/// # Invariants
+///
+/// `inner` was registered by `bpf_sched_register()`, and `answers` are what was registered last.
+/// So no CPU is inside of others.
+#[pin_data(PinnedDrop)]
+pub struct Registration {
+    #[pin]
+    inner: Opaque<bindings::bpf_sched_registration>,
+    answers: Answers,
+}
+
+// SAFETY: A policy may be unregistered by another task than registered it.
+unsafe impl Send for Registration {}
+// SAFETY: There are no methods on a shared reference.
+unsafe impl Sync for Registration {}
+
+impl Registration {
+    /// Attaches a policy.
+    ///
+    /// # Errors
+    ///
+    /// `E2BIG` if there are 64 policies already; `EINVAL` if this one has no method; `ENOMEM`.
+    pub fn new(_cx: &Process<'_>, place: Place, answers: Answers) -> impl PinInit<Self, Error> {
+        let ops = answers.ops();
+        let owner = answers.owner();
+
+        try_pin_init!(Self {
+            inner <- Opaque::try_ffi_init(
+                move |slot: *mut bindings::bpf_sched_registration| {
+                    let cgrp = place.cgroup.as_ref().map_or(ptr::null_mut(), Cgroup::as_ptr);
+
+                    // SAFETY: The initializer can write to `slot`.
+                    unsafe {
+                        slot.write(bindings::bpf_sched_registration {
+                            owner,
+                            cgrp,
+                            flags: place.order,
+                        })
+                    };
+
+                    // SAFETY: `slot` stays where it is and what it is until it is unregistered,
+                    // as it is pinned. So does the table of `answers`, which are kept with it;
+                    // if this fails nobody knows of them. The reference to the cgroup lives
+                    // until this returns.
+                    // INVARIANT: The type invariant holds if this returns `Ok(())`.
+                    to_result(unsafe { bindings::bpf_sched_register(slot, ops) })
+                },
+            ),
+            answers,
+        }? Error)
+    }
+
+    /// As [`new()`](Self::new), in memory of its own.
+    pub fn boxed(cx: &Process<'_>, place: Place, answers: Answers) -> Result<Pin<KBox<Self>>> {
+        KBox::pin_init(Self::new(cx, place, answers), GFP_KERNEL)
+    }
+
+    /// Lets other answers take the place of those that are attached, in their scope and their
+    /// place in the order, with their id and their counters: each question is answered by the
+    /// ones or by the others. Those that are replaced are dropped, and no CPU is inside of them
+    /// then. If this fails they stay.
+    ///
+    /// # Errors
+    ///
+    /// `ENOLINK` if the policy has been detached; `EINVAL` if `answers` have no method.
+    pub fn replace(self: Pin<&mut Self>, _cx: &Process<'_>, answers: Answers) -> Result {
+        let this = self.project();
+
+        // SAFETY: `inner` was registered, by the type invariant. The table of `answers` is kept
+        // until they are unregistered or replaced.
+        to_result(unsafe { bindings::bpf_sched_update(this.inner.get(), answers.ops()) })?;
+
+        // INVARIANT: No CPU is inside of the answers from before.
+        *this.answers = answers;
+        Ok(())
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Registration {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: It was registered, by the type invariant. Whoever has a registration may sleep,
+        // as it was made where code may. On return no CPU is inside the answers, which are
+        // dropped next.
+        unsafe { bindings::bpf_sched_unregister(self.inner.get()) };
+    }
+}

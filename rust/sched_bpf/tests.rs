@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of what needs no question: run at boot by KUnit.
+
+use kernel::prelude::*;
+
+#[kunit_tests(rust_sched_bpf)]
+#[cfg(CONFIG_RUST_BPF_SCHED_KUNIT_TEST)]
+mod tests {
+    use super::*;
+    use crate::{
+        sync::atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Answers,
+        Entity,
+        Flag,
+        Flags,
+        Nanos,
+        Place,
+        Policy,
+        Process,
+        Registration,
+        RqLocked,
+        Task,
+        TaskState,
+        TaskTable,
+        Tick,
+        VirtualDelta,
+        VirtualTime,
+        Wakeup, //
+    };
+    use core::ptr;
+    use kernel::{
+        bindings,
+        cpu::CpuId, //
+    };
+
+    fn process() -> Process<'static> {
+        // SAFETY: Tests run in process context.
+        unsafe { Process::assume(c"kunit") }
+    }
+
+    /// Answers one hook only.
+    struct WakeupOnly(Wakeup);
+
+    #[vtable]
+    impl Policy for WakeupOnly {
+        const NAME: &'static CStr = c"wakeup_only";
+
+        fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+            self.0
+        }
+    }
+
+    /// Answers all hooks, from what it is asked.
+    struct Views;
+
+    #[vtable]
+    impl Policy for Views {
+        const NAME: &'static CStr = c"fifteen_letters";
+
+        fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, p: Task<'_>) -> Wakeup {
+            if curr.pid() == p.pid() && curr.entity().task().is_some_and(|t| t.tgid() == p.tgid()) {
+                Wakeup::Preempt
+            } else {
+                Wakeup::NoPreempt
+            }
+        }
+
+        fn wakeup_preempt_entity(
+            &self,
+            cx: &RqLocked<'_>,
+            curr: Entity<'_>,
+            wakee: Entity<'_>,
+        ) -> Wakeup {
+            if cx.policy_id() == 7 && cx.cgroup_id() == 8 && curr.weight() == wakee.weight() {
+                Wakeup::NoPreempt
+            } else {
+                Wakeup::NoOpinion
+            }
+        }
+
+        fn check_preempt_tick(&self, _: &RqLocked<'_>, _: Entity<'_>, ran: Nanos) -> Tick {
+            if ran < Nanos::from_millis(1) {
+                Tick::Keep
+            } else {
+                Tick::Resched
+            }
+        }
+    }
+
+    /// Answers nothing.
+    struct Silent;
+
+    #[vtable]
+    impl Policy for Silent {
+        const NAME: &'static CStr = c"silent";
+    }
+
+    fn answers<T: Policy>(flags: Flags, policy: T) -> Result<Answers> {
+        Answers::new(&process(), flags, policy)
+    }
+
+    fn table(answers: &Answers) -> &bindings::bpf_sched_ops {
+        // SAFETY: The table is valid as long as the answers are.
+        unsafe { &*answers.ops() }
+    }
+
+    fn this(answers: &Answers) -> bindings::bpf_sched_policy {
+        bindings::bpf_sched_policy {
+            id: 7,
+            cgroup_id: 8,
+            ops: answers.ops(),
+        }
+    }
+
+    #[test]
+    fn verdicts_are_those_of_c() {
+        assert_eq!(c_int::from(Wakeup::default()), 0);
+        assert_eq!(
+            c_int::from(Wakeup::NoPreempt),
+            bindings::bpf_sched_verdict_BPF_SCHED_NO_PREEMPT
+        );
+        assert_eq!(
+            c_int::from(Wakeup::Preempt),
+            bindings::bpf_sched_verdict_BPF_SCHED_PREEMPT
+        );
+        assert_eq!(c_int::from(Tick::default()), 0);
+        assert_eq!(
+            c_int::from(Tick::Keep),
+            bindings::bpf_sched_verdict_BPF_SCHED_KEEP
+        );
+        assert_eq!(
+            c_int::from(Tick::Resched),
+            bindings::bpf_sched_verdict_BPF_SCHED_RESCHED
+        );
+    }
+
+    #[test]
+    fn absent_methods_leave_null_slots() -> Result {
+        let answers = answers(Flags::default(), WakeupOnly(Wakeup::Preempt))?;
+        let ops = table(&answers);
+
+        assert!(ops.cfs_check_preempt_wakeup.is_some());
+        assert!(ops.cfs_wakeup_preempt_entity.is_none());
+        assert!(ops.cfs_check_preempt_tick.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn name_and_flags_reach_the_table() -> Result {
+        let answers = answers(Flag::Shadow | Flag::DetachOverruled, Views)?;
+        let ops = table(&answers);
+
+        // SAFETY: The name ends with a zero, as the name of a policy is shorter.
+        let name = unsafe { CStr::from_char_ptr(ops.name.as_ptr()) };
+        assert!(name == c"fifteen_letters");
+        assert_eq!(ops.flags, 3);
+        assert!(Flags::shadow(false) == Flags::default());
+        assert!(Flags::shadow(true) == Flag::Shadow.into());
+        Ok(())
+    }
+
+    #[test]
+    fn callbacks_answer_from_their_own_policy() -> Result {
+        let current = ptr::from_ref(&**current!())
+            .cast::<bindings::task_struct>()
+            .cast_mut();
+
+        for verdict in [Wakeup::NoOpinion, Wakeup::NoPreempt, Wakeup::Preempt] {
+            let answers = answers(Flags::default(), WakeupOnly(verdict))?;
+            let callback = table(&answers).cfs_check_preempt_wakeup.ok_or(EINVAL)?;
+
+            // SAFETY: This policy looks at nothing but itself.
+            let answer = unsafe { callback(current, current, &this(&answers)) };
+            assert_eq!(answer, c_int::from(verdict));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn callbacks_get_views_of_their_arguments() -> Result {
+        let current = ptr::from_ref(&**current!())
+            .cast::<bindings::task_struct>()
+            .cast_mut();
+        // SAFETY: The task that runs exists.
+        let se = unsafe { &raw mut (*current).se };
+        let answers = answers(Flags::default(), Views)?;
+        let ops = table(&answers);
+        let this = this(&answers);
+
+        let wakeup = ops.cfs_check_preempt_wakeup.ok_or(EINVAL)?;
+        let entity = ops.cfs_wakeup_preempt_entity.ok_or(EINVAL)?;
+        let tick = ops.cfs_check_preempt_tick.ok_or(EINVAL)?;
+
+        // SAFETY: The task that runs exists, and what this policy looks at does not change.
+        unsafe {
+            assert_eq!(
+                wakeup(current, current, &this),
+                c_int::from(Wakeup::Preempt)
+            );
+            assert_eq!(entity(se, se, &this), c_int::from(Wakeup::NoPreempt));
+            assert_eq!(tick(se, 999_999, &this), c_int::from(Tick::Keep));
+            assert_eq!(tick(se, 1_000_000, &this), c_int::from(Tick::Resched));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn views_show_the_task() -> Result {
+        let current = ptr::from_ref(&**current!())
+            .cast::<bindings::task_struct>()
+            .cast_mut();
+        // SAFETY: The task that runs exists, and what is read here does not change.
+        let task = unsafe { Task::from_raw(current) };
+
+        assert_eq!(task.pid(), current!().pid());
+        assert_eq!(task.nice(), 0);
+        assert!(task.comm().starts_with(b"kunit"));
+        assert!(task.sched_policy() == crate::SchedPolicy::Normal);
+        assert!(task.may_run_on(task.cpu()));
+        assert!(task.cpu().as_u32() < kernel::cpu::nr_cpu_ids());
+        assert!(CpuId::from_u32(kernel::cpu::nr_cpu_ids()).is_none());
+        assert!(task.nr_cpus_allowed() >= 1);
+        assert!(task.entity().slice() > Nanos::ZERO);
+        assert!(task.entity().exec_time() >= task.entity().exec_time_of_turn());
+        assert_eq!(task.entity().task().map(Task::pid), Some(current!().pid()));
+        // Each task is below the root cgroup, whose id is 1, and none below one that is not.
+        assert!(task.entity().is_in_id(1));
+        assert!(!task.entity().is_in_id(u64::MAX));
+        Ok(())
+    }
+
+    #[test]
+    fn a_policy_without_methods_is_refused() -> Result {
+        let answers = answers(Flags::default(), Silent)?;
+        let registration = Registration::boxed(&process(), Place::system(), answers);
+
+        assert!(registration.is_err_and(|error| error == EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn a_policy_is_attached_replaced_and_detached() -> Result {
+        let cx = process();
+        let first = answers(Flag::Shadow.into(), WakeupOnly(Wakeup::Preempt))?;
+        let mut registration = Registration::boxed(&cx, Place::system().first(), first)?;
+
+        registration
+            .as_mut()
+            .replace(&cx, answers(Flag::Shadow.into(), Views)?)?;
+        // What is refused leaves the one that is attached.
+        let refused = registration
+            .as_mut()
+            .replace(&cx, answers(Flags::default(), Silent)?);
+        assert!(refused.is_err_and(|error| error == EINVAL));
+        registration.as_mut().replace(
+            &cx,
+            answers(Flag::Shadow.into(), WakeupOnly(Wakeup::NoPreempt))?,
+        )?;
+        Ok(())
+    }
+
+    #[test]
+    fn nanos_neither_overflow_nor_go_below_zero() {
+        let max = Nanos::new(u64::MAX);
+
+        assert!(Nanos::from_millis(u64::MAX) == max);
+        assert!(Nanos::from_micros(u64::MAX) == max);
+        assert!(Nanos::ZERO - max == Nanos::ZERO);
+        assert!(max - Nanos::ZERO == max);
+        assert!(max.average(max) <= max);
+        assert!(Nanos::ZERO.average(Nanos::ZERO) == Nanos::ZERO);
+        assert_eq!(Nanos::new(800).average(Nanos::new(1600)).as_nanos(), 900);
+    }
+
+    #[test]
+    fn virtual_time_wraps() {
+        let late = VirtualTime::new(u64::MAX);
+        let later = VirtualTime::new(9);
+
+        assert_eq!(later.since(late).as_nanos(), 10);
+        assert!(late.since(later) < VirtualDelta::ZERO);
+        assert!(late.since(late) == VirtualDelta::ZERO);
+    }
+
+    struct Count(Atomic<u64>);
+
+    impl Default for Count {
+        fn default() -> Self {
+            Self(Atomic::new(0))
+        }
+    }
+
+    impl TaskState for Count {
+        fn reset(&self) {
+            self.0.store(0, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_task_finds_its_state_again() -> Result {
+        let table = TaskTable::<Count>::new(&process(), 1)?;
+
+        for pid in 1..=8u64 {
+            table.find(pid << 32).ok_or(EINVAL)?.0.store(pid, Relaxed);
+        }
+        for pid in 1..=8u64 {
+            assert_eq!(table.find(pid << 32).ok_or(EINVAL)?.0.load(Relaxed), pid);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_task_too_many_gets_an_empty_state() -> Result {
+        let table = TaskTable::<Count>::new(&process(), 8)?;
+
+        for pid in 1..=1000u64 {
+            let state = table.find(pid << 32).ok_or(EINVAL)?;
+
+            assert_eq!(state.0.load(Relaxed), 0);
+            state.0.store(pid, Relaxed);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn state_of_many_tasks_is_spread() -> Result {
+        let table = TaskTable::<Count>::new(&process(), 4096)?;
+        let mut kept = 0;
+
+        for pid in 1..=2048u64 {
+            table.find(pid << 32).ok_or(EINVAL)?.0.store(pid, Relaxed);
+        }
+        for pid in 1..=2048u64 {
+            kept += u32::from(table.find(pid << 32).ok_or(EINVAL)?.0.load(Relaxed) == pid);
+        }
+        // Half full, so most neighbourhoods have room for all.
+        assert!(kept > 1900);
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_of_tables_are_checked() {
+        let max = TaskTable::<Count>::MAX_TASKS;
+
+        assert!(TaskTable::<Count>::new(&process(), 0).is_err_and(|error| error == EINVAL));
+        assert!(TaskTable::<Count>::new(&process(), max + 1).is_err_and(|error| error == EINVAL));
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Units of what the scheduler measures.
+//!
+//! Time and virtual time are different types, so that they cannot be compared with one another.
+//! No operation here panics or overflows: a policy must not, with an rq lock held.
+
+use core::ops::Sub;
+
+/// A span of time, or of execution, in nanoseconds.
+///
+/// # Examples
+///
+/// ```
+/// use sched_bpf::Nanos;
+///
+/// let cap = Nanos::from_millis(10);
+///
+/// assert!(Nanos::new(9_999_999) < cap);
+/// assert_eq!(Nanos::ZERO - cap, Nanos::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(u64);
+
+impl Nanos {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// A span of this many nanoseconds.
+    #[inline]
+    pub const fn new(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// A span of this many microseconds, or the longest span if that does not fit.
+    #[inline]
+    pub const fn from_micros(us: u64) -> Self {
+        Self(us.saturating_mul(1_000))
+    }
+
+    /// A span of this many milliseconds, or the longest span if that does not fit.
+    #[inline]
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(ms.saturating_mul(1_000_000))
+    }
+
+    /// How many nanoseconds it has.
+    #[inline]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The average of `self`, which counts seven times, and `sample`.
+    ///
+    /// Applied to each new sample, it makes the moving average that forgets about an eighth of
+    /// the past with each.
+    #[inline]
+    pub const fn average(self, sample: Self) -> Self {
+        // Neither side can overflow: the sum is at most that of one whole span.
+        Self(self.0 - self.0 / 8 + sample.0 / 8)
+    }
+}
+
+/// The difference, or no time if the second span is the longer one.
+impl Sub for Nanos {
+    type Output = Self;
+
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// A point in the virtual time of a CPU, in which each task advances at a rate of one by its
+/// weight: a vruntime or a deadline.
+///
+/// Points of one CPU only can be compared, and they wrap, so that they have no total order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VirtualTime(u64);
+
+impl VirtualTime {
+    #[inline]
+    pub(crate) const fn new(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// How far this point is after `other`, negative if it is before.
+    #[inline]
+    pub const fn since(self, other: Self) -> VirtualDelta {
+        VirtualDelta(self.0.wrapping_sub(other.0) as i64)
+    }
+
+    /// The nanoseconds of virtual time, which mean something in comparison only.
+    #[inline]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+/// A span of virtual time, in nanoseconds as a task of nice 0 runs them; it may be negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VirtualDelta(i64);
+
+impl VirtualDelta {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    #[inline]
+    pub(crate) const fn new(ns: i64) -> Self {
+        Self(ns)
+    }
+
+    /// How many nanoseconds it has.
+    #[inline]
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+}
+
+/// A share of the CPU, relative to that of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(usize);
+
+impl Weight {
+    #[inline]
+    pub(crate) const fn new(weight: usize) -> Self {
+        Self(weight)
+    }
+
+    /// As `sched_entity::load.weight`: `NICE_0_LOAD`, which is 1 048 576 on 64-bit machines,
+    /// for a task of nice 0.
+    #[inline]
+    pub const fn as_usize(self) -> usize {
+        self.0
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Protects a process, or a cgroup with all below it, from preemption, and prefers it.
+//!
+//! A wakee of the target preempts a task outside it, the reverse is refused, and a running task
+//! of the target keeps its CPU until it has run for `cap_us`. Of two tasks that are both in the
+//! target, or both not, the fair class decides.
+//!
+//! ```sh
+//! modprobe rust_sched_protect cgroup=/workload.slice cap_us=5000
+//! bpftool sched show
+//! rmmod rust_sched_protect
+//! ```
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Protect,
+    name: "rust_sched_protect",
+    authors: ["sched_bpf contributors"],
+    description: "Protect and prefer a process or a cgroup",
+    license: "GPL",
+    params: {
+        tgid: i32 {
+            default: 0,
+            description: "Process to protect",
+        },
+        cgroup: str {
+            default: c"",
+            description: "Path of the cgroup to protect, from the root of the v2 hierarchy",
+        },
+        cap_us: u64 {
+            default: 10_000,
+            description: "How long a turn is protected, in microseconds, 0 to 1000000",
+        },
+        shadow: bool {
+            default: false,
+            description: "Ask and count, but do not obey",
+        },
+    },
+}
+
+enum Target {
+    Process(i32),
+    Cgroup(Cgroup),
+}
+
+struct Protect {
+    target: Target,
+    cap: Nanos,
+}
+
+impl Protect {
+    fn contains(&self, entity: Entity<'_>) -> bool {
+        match &self.target {
+            Target::Process(tgid) => entity.task().is_some_and(|task| task.tgid() == *tgid),
+            Target::Cgroup(cgroup) => entity.is_in(cgroup),
+        }
+    }
+
+    fn wakeup(&self, curr: Entity<'_>, wakee: Entity<'_>) -> Wakeup {
+        match (self.contains(curr), self.contains(wakee)) {
+            (false, true) => Wakeup::Preempt,
+            (true, false) => Wakeup::NoPreempt,
+            _ => Wakeup::NoOpinion,
+        }
+    }
+}
+
+impl PolicyModule for Protect {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        let tgid = module_parameters::tgid.value();
+        let path = module_parameters::cgroup.value();
+        let cap_us = module_parameters::cap_us.value();
+
+        if cap_us > 1_000_000 {
+            cx.error(fmt!("cap_us={cap_us}: not in 0 to 1000000\n"));
+            return Err(ERANGE);
+        }
+        let target = match (tgid, path.is_empty()) {
+            (1.., true) => Target::Process(tgid),
+            (0, false) => Target::Cgroup(Cgroup::from_path(cx, path).inspect_err(|_| {
+                cx.error(fmt!("cgroup={path}: no such cgroup\n"));
+            })?),
+            _ => {
+                cx.error(fmt!("tgid={tgid} cgroup={path}: give one of the two\n"));
+                return Err(EINVAL);
+            }
+        };
+
+        let policy = Self {
+            target,
+            cap: Nanos::from_micros(cap_us),
+        };
+        let flags = Flags::shadow(module_parameters::shadow.value());
+
+        Ok((Place::system(), Answers::new(cx, flags, policy)?))
+    }
+}
+
+#[vtable]
+impl Policy for Protect {
+    const NAME: &'static CStr = c"protect";
+
+    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
+        self.wakeup(curr.entity(), wakee.entity())
+    }
+
+    fn wakeup_preempt_entity(
+        &self,
+        _: &RqLocked<'_>,
+        curr: Entity<'_>,
+        wakee: Entity<'_>,
+    ) -> Wakeup {
+        self.wakeup(curr, wakee)
+    }
+
+    fn check_preempt_tick(&self, _: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {
+        if ran < self.cap && self.contains(curr) {
+            Tick::Keep
+        } else {
+            Tick::NoOpinion
+        }
+    }
+}

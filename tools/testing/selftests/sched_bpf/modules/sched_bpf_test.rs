@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Policies under test in Rust. Which one, says the parameter `policy`.
+
+use sched_bpf::prelude::*;
+
+module_sched_policy! {
+    type: Test,
+    name: "sched_bpf_test",
+    authors: ["sched_bpf contributors"],
+    description: "Policies for the sched_bpf selftests",
+    license: "GPL",
+    params: {
+        policy: str {
+            default: c"empty",
+            description: "empty, constant, mirror, replaced, slow or silent",
+        },
+        answer: i32 {
+            default: 0,
+            description: "What the policy constant answers: below, above or equal to zero",
+        },
+        replacements: u32 {
+            default: 0,
+            description: "How often the policy replaced is replaced, before the policy empty stays",
+        },
+        cgroup: str {
+            default: c"",
+            description: "Path of the cgroup to attach to, the whole system if it is empty",
+        },
+        first: bool {
+            default: false,
+            description: "Attach before others",
+        },
+        preorder: bool {
+            default: false,
+            description: "Attach to be asked before the policies of deeper cgroups",
+        },
+        shadow: bool {
+            default: false,
+            description: "Ask and count, but do not obey",
+        },
+        detach: bool {
+            default: false,
+            description: "Detach if overruled too often",
+        },
+    },
+}
+
+struct Test;
+
+impl PolicyModule for Test {
+    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
+        let policy = module_parameters::policy.value();
+        let cgroup = module_parameters::cgroup.value();
+
+        let mut flags = Flags::shadow(module_parameters::shadow.value());
+        if module_parameters::detach.value() {
+            flags |= Flag::DetachOverruled;
+        }
+        let answers = match policy.to_bytes() {
+            b"empty" => Answers::new(cx, flags, Empty)?,
+            b"constant" => Answers::new(
+                cx,
+                flags,
+                Constant(module_parameters::answer.value().signum()),
+            )?,
+            b"mirror" => Answers::new(cx, flags, Mirror)?,
+            b"replaced" => {
+                replace(cx, module_parameters::replacements.value())?;
+                Answers::new(cx, flags, Empty)?
+            }
+            b"slow" => Answers::new(cx, flags, Slow)?,
+            b"silent" => Answers::new(cx, flags, Silent)?,
+            _ => {
+                cx.error(fmt!("policy={policy}: there is no such policy\n"));
+                return Err(EINVAL);
+            }
+        };
+
+        let mut place = if cgroup.is_empty() {
+            Place::system()
+        } else {
+            Place::cgroup(Cgroup::from_path(cx, cgroup)?)
+        };
+        if module_parameters::first.value() {
+            place = place.first();
+        }
+        if module_parameters::preorder.value() {
+            place = place.preorder();
+        }
+        Ok((place, answers))
+    }
+}
+
+/// Attaches a policy and lets others take its place.
+fn replace(cx: &Process<'_>, times: u32) -> Result {
+    let shadow = Flags::from(Flag::Shadow);
+    let answers = Answers::new(cx, shadow, Constant(0))?;
+    let mut registration = Registration::boxed(cx, Place::system(), answers)?;
+
+    for _ in 0..times / 2 {
+        registration
+            .as_mut()
+            .replace(cx, Answers::new(cx, shadow, Constant(1))?)?;
+        registration
+            .as_mut()
+            .replace(cx, Answers::new(cx, shadow, Mirror)?)?;
+    }
+    Ok(())
+}
+
+/// Has no opinion on anything.
+struct Empty;
+
+#[vtable]
+impl Policy for Empty {
+    const NAME: &'static CStr = c"rust_empty";
+
+    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        Wakeup::NoOpinion
+    }
+
+    fn wakeup_preempt_entity(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Entity<'_>) -> Wakeup {
+        Wakeup::NoOpinion
+    }
+
+    fn check_preempt_tick(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
+        Tick::NoOpinion
+    }
+}
+
+fn wakeup(sign: i32) -> Wakeup {
+    match sign {
+        ..0 => Wakeup::NoPreempt,
+        0 => Wakeup::NoOpinion,
+        1.. => Wakeup::Preempt,
+    }
+}
+
+fn tick(sign: i32) -> Tick {
+    match sign {
+        ..0 => Tick::Keep,
+        0 => Tick::NoOpinion,
+        1.. => Tick::Resched,
+    }
+}
+
+/// Always gives the same answer.
+struct Constant(i32);
+
+#[vtable]
+impl Policy for Constant {
+    const NAME: &'static CStr = c"rust_constant";
+
+    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        wakeup(self.0)
+    }
+
+    fn wakeup_preempt_entity(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Entity<'_>) -> Wakeup {
+        wakeup(self.0)
+    }
+
+    fn check_preempt_tick(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
+        tick(self.0)
+    }
+}
+
+/// A hash of all that a policy sees; `mirror.bpf.c` does the same. Its answers look random, but
+/// follow from the question.
+#[derive(Clone, Copy)]
+struct Hash(u64);
+
+impl Hash {
+    fn new(cx: &RqLocked<'_>) -> Self {
+        Self(0xcbf2_9ce4_8422_2325).add(cx.cgroup_id())
+    }
+
+    fn add(self, value: u64) -> Self {
+        Self((self.0 ^ value).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    fn entity(self, cx: &RqLocked<'_>, entity: Entity<'_>) -> Self {
+        self.add(entity.slice().as_nanos())
+            .add(entity.deadline().as_nanos())
+            .add(entity.vruntime().as_nanos())
+            .add(entity.weight().as_usize() as u64)
+            .add(entity.exec_time().as_nanos())
+            .add(entity.exec_time_of_turn().as_nanos())
+            .add(u64::from(entity.is_in_id(cx.cgroup_id())))
+            .add(entity.task().map_or(0, |task| task.pid() as u64))
+    }
+
+    fn task(self, cx: &RqLocked<'_>, task: Task<'_>) -> Self {
+        let policy = match task.sched_policy() {
+            SchedPolicy::Normal => 0,
+            SchedPolicy::Batch => 3,
+            SchedPolicy::Idle => 5,
+            SchedPolicy::Other => 1,
+        };
+        let hash = self
+            .entity(cx, task.entity())
+            .add(task.pid() as u64)
+            .add(task.tgid() as u64)
+            .add(task.nice() as u64)
+            .add(policy)
+            .add(u64::from(task.cpu().as_u32()))
+            .add(u64::from(task.nr_cpus_allowed()))
+            .add(task.nr_sleeps() as u64)
+            .add(task.start_time().as_nanos());
+
+        task.comm()
+            .into_iter()
+            .take_while(|&c| c != 0)
+            .fold(hash, |hash, c| hash.add(u64::from(c)))
+    }
+
+    fn sign(self) -> i32 {
+        ((self.0 >> 32) % 3) as i32 - 1
+    }
+}
+
+/// Answers by [`Hash`].
+struct Mirror;
+
+#[vtable]
+impl Policy for Mirror {
+    const NAME: &'static CStr = c"rust_mirror";
+
+    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
+        wakeup(Hash::new(cx).task(cx, curr).task(cx, wakee).sign())
+    }
+
+    fn wakeup_preempt_entity(
+        &self,
+        cx: &RqLocked<'_>,
+        curr: Entity<'_>,
+        wakee: Entity<'_>,
+    ) -> Wakeup {
+        wakeup(Hash::new(cx).entity(cx, curr).entity(cx, wakee).sign())
+    }
+
+    fn check_preempt_tick(&self, cx: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {
+        tick(Hash::new(cx).entity(cx, curr).add(ran.as_nanos()).sign())
+    }
+}
+
+/// Takes a quarter of a millisecond.
+struct Slow;
+
+#[vtable]
+impl Policy for Slow {
+    const NAME: &'static CStr = c"rust_slow";
+
+    fn check_preempt_tick(&self, cx: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
+        let began = cx.now();
+
+        while cx.now() - began < Nanos::from_micros(250) {}
+        Tick::NoOpinion
+    }
+}
+
+/// Answers nothing, which is refused.
+struct Silent;
+
+#[vtable]
+impl Policy for Silent {
+    const NAME: &'static CStr = c"rust_silent";
+}

@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Policies in Rust: the same hooks, effects, bounds and order as of BPF programs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "answer.skel.h"
+#include "lib.h"
+#include "mirror.skel.h"
+
+#define MODULE		"sched_bpf_test"
+#define WAKEUP		"cfs_check_preempt_wakeup"
+#define ENTITY		"cfs_wakeup_preempt_entity"
+#define TICK		"cfs_check_preempt_tick"
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+
+static const char * const hooks[] = { WAKEUP, ENTITY, TICK };
+
+/* The module beside this program, which is built if the kernel has what it needs. */
+static const char *module_path(void)
+{
+	static char path[PATH_MAX];
+	char exe[PATH_MAX - 64] = {};
+
+	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
+		return "";
+	snprintf(path, sizeof(path), "%s/" MODULE ".ko", dirname(exe));
+	return path;
+}
+
+#define SETUP() do {								\
+	if (!setup_cpus())							\
+		SKIP(return, "two CPUs are needed");				\
+	if (access(module_path(), R_OK))					\
+		SKIP(return, "built for a kernel without CONFIG_RUST_BPF_SCHED"); \
+} while (0)
+
+#define LOAD(params)	ASSERT_EQ(0, module_load(module_path(), params))
+#define UNLOAD()	ASSERT_EQ(0, module_unload(MODULE))
+
+FIXTURE(rust) {
+	char cgroup[192];
+	uint64_t cgroup_id;
+	struct load loads[NR_MIXED_LOADS];
+	bool ready;
+};
+
+FIXTURE_SETUP(rust)
+{
+	SETUP();
+	ASSERT_EQ(0, cgroup_make(NULL, "rust", self->cgroup, sizeof(self->cgroup)));
+	self->cgroup_id = cgroup_id(self->cgroup);
+	kernel_log_forget();
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(rust)
+{
+	int i;
+
+	for (i = 0; i < NR_MIXED_LOADS; i++)
+		load_stop(&self->loads[i]);
+	module_unload(MODULE);
+	module_unload("rust_sched_protect");
+	module_unload("rust_sched_latency");
+	if (self->ready)
+		cgroup_remove(self->cgroup);
+}
+
+/* The path of the fixture's cgroup, as the kernel has it. */
+#define CGROUP()	(self->cgroup + strlen(CGROUP_ROOT))
+
+/* Asked all hooks, and gone when it is unloaded. */
+TEST_F(rust, load_ask_unload)
+{
+	struct counters c;
+	struct policy p;
+	unsigned int i;
+
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	LOAD("");
+	sleep_ms(1000);
+	ASSERT_EQ(0, read_policy("rust_empty", &p));
+	EXPECT_EQ(0, p.link);
+	EXPECT_EQ(0, p.map);
+	EXPECT_EQ(0, p.cgroup);
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		ASSERT_EQ(0, read_counters("rust_empty", hooks[i], &c));
+		EXPECT_GT(c.calls, 0);
+		EXPECT_EQ(c.calls, c.zero);
+		EXPECT_EQ(0, c.prog);
+	}
+	EXPECT_EQ(0, mixed_loads_stuck(self->loads));
+	UNLOAD();
+	EXPECT_EQ(-ENOENT, read_policy("rust_empty", &p));
+}
+
+/* What a policy does not answer is not asked: its slot is empty. */
+TEST_F(rust, absent_methods_are_not_asked)
+{
+	uint64_t max_call = get_knob("max_call_ns");
+	struct counters c;
+
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	ASSERT_EQ(0, set_knob("max_call_ns", 10 * NSEC_PER_MSEC));
+	LOAD("policy=slow");
+	EXPECT_EQ(0, read_counters("rust_slow", TICK, &c));
+	EXPECT_EQ(-ENOENT, read_counters("rust_slow", WAKEUP, &c));
+	EXPECT_EQ(-ENOENT, read_counters("rust_slow", ENTITY, &c));
+	ASSERT_EQ(0, set_knob("max_call_ns", max_call));
+}
+
+struct refusal {
+	const char *module, *params, *message;
+	int err;
+};
+
+/* Each with its own errno and message, and without a trace. */
+TEST_F(rust, refused)
+{
+	static const struct refusal refusals[] = {
+		{ NULL, "policy=nosuch", "sched_bpf_test: policy=nosuch: there is no such policy",
+		  -EINVAL },
+		{ NULL, "policy=silent", NULL, -EINVAL },
+		{ NULL, "cgroup=/nosuch", NULL, -ENOENT },
+		{ "rust_sched_protect", "",
+		  "rust_sched_protect: tgid=0 cgroup=: give one of the two", -EINVAL },
+		{ "rust_sched_protect", "tgid=1 cgroup=/",
+		  "rust_sched_protect: tgid=1 cgroup=/: give one of the two", -EINVAL },
+		{ "rust_sched_protect", "tgid=-1", "tgid=-1 cgroup=: give one of the two",
+		  -EINVAL },
+		{ "rust_sched_protect", "cgroup=/no/such",
+		  "rust_sched_protect: cgroup=/no/such: no such cgroup", -ENOENT },
+		{ "rust_sched_protect", "tgid=1 cap_us=1000001",
+		  "rust_sched_protect: cap_us=1000001: not in 0 to 1000000", -ERANGE },
+		{ "rust_sched_latency", "short_us=0",
+		  "rust_sched_latency: short_us=0: not in 1 to 100000", -ERANGE },
+		{ "rust_sched_latency", "short_us=100001", "short_us=100001: not in", -ERANGE },
+		{ "rust_sched_latency", "tasks=0",
+		  "rust_sched_latency: tasks=0: not in 1 to 1048576", -ERANGE },
+		{ "rust_sched_latency", "tasks=1048577", "tasks=1048577: not in", -ERANGE },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(refusals); i++) {
+		const struct refusal *r = &refusals[i];
+		int err;
+
+		err = r->module ? modprobe_load(r->module, r->params) :
+				  module_load(module_path(), r->params);
+		EXPECT_EQ(r->err, err) TH_LOG("%s", r->params);
+		if (r->message)
+			EXPECT_TRUE(kernel_log_has(r->message)) TH_LOG("no \"%s\"", r->message);
+	}
+	EXPECT_EQ(0, count_policies("protect", TICK));
+	EXPECT_EQ(0, count_policies("latency", WAKEUP));
+}
+
+/* Asked about tasks at or below its cgroup only. */
+TEST_F(rust, scope)
+{
+	const struct load_attr outside = { .kind = HOG };
+	struct load_attr inside = { .kind = HOG };
+	char params[256];
+	struct counters c;
+	struct policy p;
+
+	ASSERT_EQ(0, load_start(&self->loads[0], &outside));
+	ASSERT_EQ(0, load_start(&self->loads[1], &outside));
+	snprintf(params, sizeof(params), "policy=constant answer=-1 shadow=1 cgroup=%s", CGROUP());
+	LOAD(params);
+	ASSERT_EQ(0, read_policy("rust_constant", &p));
+	EXPECT_EQ(self->cgroup_id, p.cgroup);
+	EXPECT_EQ(BPF_SCHED_F_SHADOW, p.flags);
+	sleep_ms(500);
+	ASSERT_EQ(0, read_counters("rust_constant", TICK, &c));
+	EXPECT_EQ(0, c.calls);
+
+	inside.cgroup = self->cgroup;
+	ASSERT_EQ(0, load_start(&self->loads[2], &inside));
+	sleep_ms(500);
+	ASSERT_EQ(0, read_counters("rust_constant", TICK, &c));
+	EXPECT_GT(c.calls, 0);
+	EXPECT_EQ(c.calls, c.negative);
+}
+
+/* Its policy is detached with its cgroup; the module stays and can be unloaded. */
+TEST_F(rust, cgroup_removed)
+{
+	char params[256];
+	struct policy p;
+
+	snprintf(params, sizeof(params), "cgroup=%s", CGROUP());
+	LOAD(params);
+	ASSERT_EQ(0, read_policy("rust_empty", &p));
+	cgroup_remove(self->cgroup);
+	EXPECT_TRUE(policy_gone("rust_empty"));
+	UNLOAD();
+	ASSERT_EQ(0, mkdir(self->cgroup, 0755));
+}
+
+/* It is not asked any more, named, and detached; the module stays. */
+TEST_F(rust, slow_is_detached)
+{
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	LOAD("policy=slow");
+	EXPECT_TRUE(policy_gone("rust_slow"));
+	EXPECT_TRUE(kernel_log_has("policy rust_slow (id "));
+	EXPECT_TRUE(kernel_log_has("is too slow"));
+	EXPECT_EQ(0, mixed_loads_stuck(self->loads));
+	UNLOAD();
+}
+
+/* A hold of 1 ms in a slice of 100 ms: most answers "keep running" are too late. */
+TEST_F(rust, overruled_is_detached)
+{
+	const struct load_attr attr = { .kind = HOG, .slice_ns = 100 * NSEC_PER_MSEC };
+	uint64_t limit = get_knob("overruled_limit"), hold = get_knob("max_hold_ns");
+
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
+	ASSERT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("overruled_limit", 50));
+	LOAD("policy=constant answer=-1 detach=1");
+	EXPECT_TRUE(policy_gone("rust_constant"));
+	EXPECT_TRUE(kernel_log_has("policy rust_constant (id "));
+	EXPECT_TRUE(kernel_log_has("is overruled too often: it held a CPU"));
+	ASSERT_EQ(0, set_knob("max_hold_ns", hold));
+	ASSERT_EQ(0, set_knob("overruled_limit", limit));
+	UNLOAD();
+}
+
+/* Of two opinions the first one asked counts, whoever has it. */
+TEST_F(rust, order_with_bpf)
+{
+	const struct load_attr attr = { .kind = HOG };
+	struct counters alone, bpf, rust;
+	struct bpf_link *link;
+	struct answer *skel;
+	struct policy p;
+	int first;
+
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
+	skel = answer__open_and_load();
+	ASSERT_NE(NULL, skel);
+	skel->bss->tick_answer = -1;
+	for (first = 0; first < 2; first++) {
+		link = bpf_map__attach_struct_ops(skel->maps.only_tick);
+		ASSERT_NE(NULL, link);
+		LOAD(first ? "policy=constant answer=-1 first=1" : "policy=constant answer=-1");
+		ASSERT_EQ(0, read_policy("rust_constant", &p));
+		EXPECT_EQ(!first, p.position);
+		ASSERT_EQ(0, read_counters("answer_tick", TICK, &alone));
+		sleep_ms(500);
+		ASSERT_EQ(0, read_counters("rust_constant", TICK, &rust));
+		ASSERT_EQ(0, read_counters("answer_tick", TICK, &bpf));
+		TH_LOG("rust %s: rust asked %lu times, bpf %lu", first ? "first" : "last",
+		       rust.calls, bpf.calls - alone.calls);
+		if (first) {
+			EXPECT_GT(rust.calls, 100);
+			EXPECT_EQ(alone.calls, bpf.calls);
+		} else {
+			EXPECT_EQ(0, rust.calls);
+			EXPECT_GT(bpf.calls, alone.calls + 100);
+		}
+		UNLOAD();
+		bpf_link__destroy(link);
+	}
+	answer__destroy(skel);
+}
+
+/* BPF_F_PREORDER: before a policy of a deeper cgroup. */
+TEST_F(rust, preorder)
+{
+	struct load_attr attr = { .kind = HOG };
+	struct counters deep, rust;
+	struct bpf_link *link;
+	struct answer *skel;
+	int fd;
+
+	attr.cgroup = self->cgroup;
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
+	skel = answer__open_and_load();
+	ASSERT_NE(NULL, skel);
+	skel->bss->tick_answer = -1;
+	LOAD("policy=constant answer=-1 preorder=1");
+	fd = open(self->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	link = bpf_map__attach_cgroup_opts(skel->maps.only_tick, fd, NULL);
+	close(fd);
+	ASSERT_NE(NULL, link);
+	sleep_ms(500);
+	ASSERT_EQ(0, read_counters("rust_constant", TICK, &rust));
+	ASSERT_EQ(0, read_counters("answer_tick", TICK, &deep));
+	EXPECT_GT(rust.calls, 0);
+	EXPECT_EQ(0, deep.calls);
+	bpf_link__destroy(link);
+	answer__destroy(skel);
+}
+
+/*
+ * The same policy in both languages is asked the same questions, as the tasks move
+ * into the cgroup of both after they are attached, and out again. Its answers follow
+ * from all that a policy sees of a question.
+ */
+TEST_F(rust, answers_are_those_of_bpf)
+{
+	struct counters bpf, rust;
+	struct bpf_link *link;
+	struct mirror *skel;
+	char params[256];
+	int fd, i, round;
+	unsigned int h;
+
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	skel = mirror__open_and_load();
+	ASSERT_NE(NULL, skel);
+	fd = open(self->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	link = bpf_map__attach_cgroup_opts(skel->maps.mirror, fd, NULL);
+	close(fd);
+	ASSERT_NE(NULL, link);
+	snprintf(params, sizeof(params), "policy=mirror shadow=1 cgroup=%s", CGROUP());
+	LOAD(params);
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < NR_MIXED_LOADS; i++)
+			ASSERT_EQ(0, load_move_to_cgroup(&self->loads[i], self->cgroup));
+		sleep_ms(1000);
+		for (i = 0; i < NR_MIXED_LOADS; i++)
+			ASSERT_EQ(0, load_move_to_cgroup(&self->loads[i], CGROUP_ROOT));
+		sleep_ms(100);
+	}
+
+	for (h = 0; h < ARRAY_SIZE(hooks); h++) {
+		ASSERT_EQ(0, read_counters("bpf_mirror", hooks[h], &bpf));
+		ASSERT_EQ(0, read_counters("rust_mirror", hooks[h], &rust));
+		TH_LOG("%s: asked %lu times, below zero %lu, zero %lu, above %lu, differ %lu",
+		       hooks[h], bpf.calls, bpf.negative, bpf.zero, bpf.positive, bpf.differ);
+		EXPECT_GT(bpf.calls, 50);
+		EXPECT_GT(bpf.negative, 0);
+		EXPECT_GT(bpf.zero, 0);
+		EXPECT_GT(bpf.positive, 0);
+		EXPECT_EQ(bpf.calls, rust.calls);
+		EXPECT_EQ(bpf.negative, rust.negative);
+		EXPECT_EQ(bpf.zero, rust.zero);
+		EXPECT_EQ(bpf.positive, rust.positive);
+		EXPECT_EQ(bpf.overruled, rust.overruled);
+		EXPECT_EQ(bpf.differ, rust.differ);
+	}
+	bpf_link__destroy(link);
+	mirror__destroy(skel);
+}
+
+/* Loaded and unloaded while its callbacks run; SCHED_BPF_UNLOADS for fewer times. */
+TEST_F_TIMEOUT(rust, unloaded_under_load, 600)
+{
+	const char *times = getenv("SCHED_BPF_UNLOADS");
+	int i, n = times ? atoi(times) : 1000, asked = 0;
+	struct counters c;
+
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	for (i = 0; i < n; i++) {
+		LOAD("");
+		if (!(i % 50)) {
+			sleep_ms(20);
+			ASSERT_EQ(0, read_counters("rust_empty", TICK, &c));
+			asked += c.calls > 0;
+		}
+		UNLOAD();
+	}
+	TH_LOG("%d times, asked in %d of %d looked at", n, asked, (n + 49) / 50);
+	EXPECT_GT(asked, n / 100);
+	EXPECT_EQ(0, mixed_loads_stuck(self->loads));
+}
+
+/* Replaced by itself many times while it is asked. */
+TEST_F_TIMEOUT(rust, replaced_under_load, 300)
+{
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	LOAD("policy=replaced replacements=500");
+	EXPECT_EQ(0, mixed_loads_stuck(self->loads));
+	UNLOAD();
+}
+
+/* The same answer has the same effect, whoever gives it. */
+FIXTURE(effect) {
+	struct answer *skel;
+	struct bpf_link *link;
+};
+
+FIXTURE_VARIANT(effect) {
+	bool rust;
+};
+
+FIXTURE_VARIANT_ADD(effect, bpf) {
+	.rust = false,
+};
+
+FIXTURE_VARIANT_ADD(effect, rust) {
+	.rust = true,
+};
+
+FIXTURE_SETUP(effect)
+{
+	SETUP();
+	self->skel = answer__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+}
+
+FIXTURE_TEARDOWN(effect)
+{
+	bpf_link__destroy(self->link);
+	answer__destroy(self->skel);
+	module_unload(MODULE);
+}
+
+#define ATTACH(answer) do {							\
+	char params[64];							\
+										\
+	if (variant->rust) {							\
+		snprintf(params, sizeof(params), "policy=constant answer=%d", answer); \
+		LOAD(params);							\
+	} else {								\
+		self->skel->bss->wakeup_answer = answer;			\
+		self->skel->bss->entity_answer = answer;			\
+		self->skel->bss->tick_answer = answer;				\
+		self->link = bpf_map__attach_struct_ops(self->skel->maps.all_hooks); \
+		ASSERT_NE(NULL, self->link);					\
+	}									\
+} while (0)
+
+#define DETACH() do {								\
+	if (variant->rust) {							\
+		UNLOAD();							\
+	} else {								\
+		bpf_link__destroy(self->link);					\
+		self->link = NULL;						\
+	}									\
+} while (0)
+
+TEST_F(effect, keep_running)
+{
+	uint64_t stock, kept, after;
+
+	stock = hog_switches(NULL, 0);
+	ATTACH(-1);
+	kept = hog_switches(NULL, 0);
+	DETACH();
+	after = hog_switches(NULL, 0);
+
+	TH_LOG("switches: stock %lu, kept %lu, after %lu", stock, kept, after);
+	EXPECT_GT(kept, 0);
+	EXPECT_GT(stock, 4 * kept);
+	EXPECT_GT(2 * after, stock);
+}
+
+TEST_F(effect, end_turn)
+{
+	const uint64_t slice = 50 * NSEC_PER_MSEC;
+	uint64_t stock, ended, after;
+
+	stock = hog_switches(NULL, slice);
+	ATTACH(1);
+	ended = hog_switches(NULL, slice);
+	DETACH();
+	after = hog_switches(NULL, slice);
+
+	TH_LOG("switches: stock %lu, ended %lu, after %lu", stock, ended, after);
+	EXPECT_GT(ended, 4 * stock);
+	EXPECT_LT(after, 2 * stock + 10);
+}
+
+TEST_F(effect, do_not_preempt)
+{
+	const uint64_t slice = 100 * NSEC_PER_MSEC;
+	struct rounds stock, denied, after;
+
+	stock = sleeper_rounds(NULL, 1, slice);
+	ATTACH(-1);
+	denied = sleeper_rounds(NULL, 1, slice);
+	DETACH();
+	after = sleeper_rounds(NULL, 1, slice);
+
+	TH_LOG("rounds: stock %lu, denied %lu, after %lu", stock.all, denied.all, after.all);
+	EXPECT_GT(denied.all, 0);
+	EXPECT_GT(stock.all, 4 * denied.all);
+	EXPECT_GT(after.all, 4 * denied.all);
+}
+
+/* The samples do what they promise. */
+TEST_F(rust, protect_keeps_the_cpu_of_a_cgroup)
+{
+	uint64_t stock, protected, after;
+	char params[256];
+
+	stock = hog_switches(self->cgroup, 0);
+	snprintf(params, sizeof(params), "cgroup=%s cap_us=50000", CGROUP());
+	ASSERT_EQ(0, modprobe_load("rust_sched_protect", params));
+	protected = hog_switches(self->cgroup, 0);
+	ASSERT_EQ(0, module_unload("rust_sched_protect"));
+	after = hog_switches(self->cgroup, 0);
+
+	TH_LOG("switches: stock %lu, protected %lu, after %lu", stock, protected, after);
+	EXPECT_GT(protected, 0);
+	EXPECT_GT(stock, 3 * protected);
+	EXPECT_GT(2 * after, stock);
+}
+
+#define PROMPTER(module, params) do {						\
+	struct rounds stock, with, after;					\
+	int tries = 3;								\
+										\
+	do {									\
+		stock = sleeper_rounds(self->cgroup, MAX_HOGS, 0);		\
+		ASSERT_EQ(0, modprobe_load(module, params));			\
+		with = sleeper_rounds(self->cgroup, MAX_HOGS, 0);		\
+		ASSERT_EQ(0, module_unload(module));				\
+		after = sleeper_rounds(self->cgroup, MAX_HOGS, 0);		\
+		TH_LOG("late: stock %lu of %lu, with %lu of %lu, after %lu of %lu", \
+		       stock.late, stock.all, with.late, with.all, after.late, after.all); \
+	} while (!(is_prompter(with, stock) && is_prompter(with, after)) && --tries); \
+	EXPECT_GT(tries, 0);							\
+} while (0)
+
+TEST_F(rust, protect_prefers_a_cgroup)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "cgroup=%s", CGROUP());
+	PROMPTER("rust_sched_protect", params);
+}
+
+TEST_F(rust, protect_keeps_the_cpu_of_a_process)
+{
+	const struct load_attr attr = { .kind = HOG };
+	uint64_t stock, protected;
+	char params[64];
+
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
+	sleep_ms(100);
+	stock = switches(self->loads[0].pid);
+	sleep_ms(1000);
+	stock = switches(self->loads[0].pid) - stock;
+	snprintf(params, sizeof(params), "tgid=%d cap_us=50000", self->loads[0].pid);
+	ASSERT_EQ(0, modprobe_load("rust_sched_protect", params));
+	protected = switches(self->loads[0].pid);
+	sleep_ms(1000);
+	protected = switches(self->loads[0].pid) - protected;
+
+	TH_LOG("switches: stock %lu, protected %lu", stock, protected);
+	EXPECT_GT(protected, 0);
+	EXPECT_GT(stock, 3 * protected);
+}
+
+/* Nobody tells it which task runs shortly. */
+TEST_F(rust, latency_finds_the_short_ones)
+{
+	PROMPTER("rust_sched_latency", "");
+}
+
+TEST_F(rust, latency_in_the_shadow_only_counts)
+{
+	struct rounds stock, with;
+	struct counters c;
+
+	stock = sleeper_rounds(NULL, MAX_HOGS, 0);
+	ASSERT_EQ(0, modprobe_load("rust_sched_latency", "shadow=1"));
+	with = sleeper_rounds(NULL, MAX_HOGS, 0);
+	ASSERT_EQ(0, read_counters("latency", WAKEUP, &c));
+
+	TH_LOG("late: stock %lu of %lu, in the shadow %lu of %lu; %lu answers, %lu would differ",
+	       stock.late, stock.all, with.late, with.all, c.positive, c.differ);
+	EXPECT_GT(c.positive, 0);
+	EXPECT_GT(c.differ, 0);
+	EXPECT_GT(2 * with.late * stock.all, stock.late * with.all);
+}
+
+TEST_HARNESS_MAIN
