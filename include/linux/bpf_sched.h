@@ -117,7 +117,6 @@ void bpf_sched_unregister(struct bpf_sched_registration *reg);
 /* What a policy may ask of an entity; see kernel/sched/bpf/ for each. */
 struct task_struct *bpf_sched_entity_task(struct sched_entity *se);
 s64 bpf_sched_entity_lag(struct sched_entity *se);
-u64 bpf_sched_entity_to_cgrpid(struct sched_entity *se);
 long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 cgrpid);
 
 #endif /* _LINUX_BPF_SCHED_H */

@@ -27,11 +27,12 @@ unsafe impl Send for Cgroup {}
 unsafe impl Sync for Cgroup {}
 
 impl Cgroup {
-    /// The cgroup at `path` below the root of the hierarchy, such as `/workload.slice`.
+    /// The cgroup at `path`, such as `/workload.slice`, from the root of the cgroup namespace of
+    /// the task that runs, which is the one that loads the module.
     ///
     /// # Errors
     ///
-    /// `ENOENT` if there is none.
+    /// `ENOENT` if there is none; `ENOTDIR` if it is a file.
     pub fn from_path(_cx: &Process<'_>, path: &CStr) -> Result<Self> {
         // SAFETY: `path` is a string that ends with a NUL.
         let cgrp = from_err_ptr(unsafe { bindings::cgroup_get_from_path(path.as_char_ptr()) })?;

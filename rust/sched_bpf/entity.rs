@@ -46,7 +46,7 @@ pub enum SchedPolicy {
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     ptr: NonNull<bindings::task_struct>,
-    _life: PhantomData<&'a bindings::task_struct>,
+    _life: PhantomData<&'a ()>,
 }
 
 impl<'a> Task<'a> {
@@ -153,8 +153,9 @@ impl<'a> Task<'a> {
     /// pid has the same.
     #[inline]
     pub fn start_time(self) -> Nanos {
-        // SAFETY: Valid by the type invariant; set before a task is first queued.
-        Nanos::new(unsafe { (*self.ptr.as_ptr()).start_time })
+        // SAFETY: Valid by the type invariant. It changes before a task is first queued or by
+        // `de_thread()`, which gives the thread that stays the pid and the time of the leader.
+        Nanos::new(unsafe { addr_of_mut!((*self.ptr.as_ptr()).start_time).read_volatile() })
     }
 
     /// Is it in `cgroup` or below it?
@@ -180,7 +181,7 @@ impl<'a> Task<'a> {
 #[derive(Clone, Copy)]
 pub struct Entity<'a> {
     ptr: NonNull<bindings::sched_entity>,
-    _life: PhantomData<&'a bindings::sched_entity>,
+    _life: PhantomData<&'a ()>,
 }
 
 /// A field of the entity. Such are only changed under the lock of the rq, which is held by the
@@ -242,10 +243,11 @@ impl<'a> Entity<'a> {
         VirtualDelta::new(unsafe { bindings::bpf_sched_entity_lag(self.ptr.as_ptr()) })
     }
 
-    /// Its weight, from its nice value or that of the group.
+    /// Its weight among all that compete for the CPU, from its nice value and the weights of its
+    /// cgroups.
     #[inline]
     pub fn weight(self) -> Weight {
-        Weight::new(field!(self, load.weight))
+        Weight::new(field!(self, h_load.weight))
     }
 
     /// How long it has run since it exists.

@@ -73,8 +73,11 @@
 //!
 //! - Limit how long a callback takes. The verifier does that for a BPF program; a module is
 //!   trusted with it. A policy that is mostly slow is detached, but a loop without an end is one.
-//! - Keep a callback from a panic of its own making, such as an index that is out of range.
-//!   Nothing in this crate panics.
+//! - Keep a callback from a panic of its own making, such as an index that is out of range, a sum
+//!   that overflows with `CONFIG_RUST_OVERFLOW_CHECKS`, or a stack that is too deep. Nothing in
+//!   this crate panics.
+//! - Keep `unsafe` code from anything. A policy has no use for it; `#![forbid(unsafe_code)]` says
+//!   so.
 //! - Let a policy be changed while it is loaded other than by [`Registration::replace`]: module
 //!   parameters cannot be written.
 //!
@@ -96,6 +99,7 @@ mod loader;
 mod policy;
 mod registration;
 mod task_table;
+#[cfg(CONFIG_RUST_BPF_SCHED_KUNIT_TEST)]
 mod tests;
 mod units;
 mod verdict;

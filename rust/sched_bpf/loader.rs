@@ -72,5 +72,13 @@ macro_rules! module_sched_policy {
             type: SchedPolicyModule,
             $($info)*
         }
+
+        // `imports_ns` of `module!`, so that no policy has to say it.
+        const _: () = {
+            #[cfg(MODULE)]
+            #[link_section = ".modinfo"]
+            #[used]
+            static IMPORT_NS: [u8; 20] = *b"import_ns=SCHED_BPF\0";
+        };
     };
 }

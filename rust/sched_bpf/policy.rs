@@ -16,7 +16,10 @@ use crate::{
 };
 use core::{
     marker::PhantomPinned,
-    ptr::addr_of, //
+    ptr::{
+        self,
+        addr_of, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -241,7 +244,8 @@ trait AnyTable: Send + Sync {
 
 impl<T: Policy> AnyTable for Table<T> {
     fn ops(&self) -> *const bindings::bpf_sched_ops {
-        self.ops.get()
+        // The table is what a `Table` begins with. Callbacks come back from it to the rest.
+        ptr::from_ref(self).cast()
     }
 }
 

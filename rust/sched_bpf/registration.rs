@@ -21,7 +21,7 @@ impl_flags!(
     ///
     /// # Examples
     ///
-    /// ```
+    /// ```ignore
     /// use sched_bpf::{Flag, Flags};
     ///
     /// let careful: Flags = Flag::Shadow | Flag::DetachOverruled;

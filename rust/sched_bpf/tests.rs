@@ -5,8 +5,7 @@
 use kernel::prelude::*;
 
 #[kunit_tests(rust_sched_bpf)]
-#[cfg(CONFIG_RUST_BPF_SCHED_KUNIT_TEST)]
-mod tests {
+mod kunit {
     use super::*;
     use crate::{
         sync::atomic::{
@@ -227,6 +226,7 @@ mod tests {
         assert!(task.entity().slice() > Nanos::ZERO);
         assert!(task.entity().exec_time() >= task.entity().exec_time_of_turn());
         assert_eq!(task.entity().task().map(Task::pid), Some(current!().pid()));
+        let _rcu = kernel::sync::rcu::read_lock();
         // Each task is below the root cgroup, whose id is 1, and none below one that is not.
         assert!(task.entity().is_in_id(1));
         assert!(!task.entity().is_in_id(u64::MAX));

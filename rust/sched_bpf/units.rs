@@ -11,7 +11,7 @@ use core::ops::Sub;
 ///
 /// # Examples
 ///
-/// ```
+/// ```ignore
 /// use sched_bpf::Nanos;
 ///
 /// let cap = Nanos::from_millis(10);
@@ -127,8 +127,8 @@ impl Weight {
         Self(weight)
     }
 
-    /// As `sched_entity::load.weight`: `NICE_0_LOAD`, which is 1 048 576 on 64-bit machines,
-    /// for a task of nice 0.
+    /// As `sched_entity::h_load.weight`: `NICE_0_LOAD`, which is 1 048 576 on 64-bit machines,
+    /// for a task of nice 0 that is in no cgroup with the cpu controller.
     #[inline]
     pub const fn as_usize(self) -> usize {
         self.0

@@ -86,31 +86,33 @@ impl TaskState for Pattern {
 }
 
 impl Pattern {
-    /// Learns from a wakeup of `task`.
+    /// Learns from a wakeup of `task`. Wakeups on idle CPUs are nobody's question, so it may have
+    /// slept several times since the last one; and a question need not follow a sleep.
     fn learn(&self, cx: &RqLocked<'_>, task: Task<'_>) {
         let now = cx.now();
         let exec_time = task.entity().exec_time();
-        let nr_sleeps = task.nr_sleeps() as u64;
+        let nr_sleeps = Nanos::new(task.nr_sleeps() as u64);
 
-        let elapsed = now - self.woken_at.replace(now);
-        let ran = exec_time - self.exec_time.replace(exec_time);
-        let slept =
-            nr_sleeps.saturating_sub(self.nr_sleeps.replace(Nanos::new(nr_sleeps)).as_nanos());
-
-        // Wakeups on idle CPUs are nobody's question: this may be the sum of several.
-        let (Some(run), Some(period)) = (
-            ran.as_nanos().checked_div(slept),
-            elapsed.as_nanos().checked_div(slept),
-        ) else {
+        let slept = (nr_sleeps - self.nr_sleeps.get()).as_nanos();
+        if slept == 0 {
             return;
+        }
+        self.nr_sleeps.set(nr_sleeps);
+        let ran = exec_time - self.exec_time.replace(exec_time);
+        let last = match self.woken_at.replace(now) {
+            // Nothing is known: all of its life.
+            Nanos::ZERO => task.start_time(),
+            last => last,
         };
+
+        let run = Nanos::new(ran.as_nanos() / slept);
+        let period = Nanos::new((now - last).as_nanos() / slept);
         if self.period.get() == Nanos::ZERO {
-            self.run.set(Nanos::new(run));
-            self.period.set(Nanos::new(period));
+            self.run.set(run);
+            self.period.set(period);
         } else {
-            self.run.set(self.run.get().average(Nanos::new(run)));
-            self.period
-                .set(self.period.get().average(Nanos::new(period)));
+            self.run.set(self.run.get().average(run));
+            self.period.set(self.period.get().average(period));
         }
     }
 

@@ -4,7 +4,8 @@
 //!
 //! A wakee of the target preempts a task outside it, the reverse is refused, and a running task
 //! of the target keeps its CPU until it has run for `cap_us`. Of two tasks that are both in the
-//! target, or both not, the fair class decides.
+//! target, or both not, the fair class decides. When the cgroup is removed the policy is detached;
+//! when the process ends, unload it before another process gets its id.
 //!
 //! ```sh
 //! modprobe rust_sched_protect cgroup=/workload.slice cap_us=5000
@@ -27,7 +28,7 @@ module_sched_policy! {
         },
         cgroup: str {
             default: c"",
-            description: "Path of the cgroup to protect, from the root of the v2 hierarchy",
+            description: "Path of the cgroup to protect, such as /workload.slice",
         },
         cap_us: u64 {
             default: 10_000,
@@ -42,7 +43,8 @@ module_sched_policy! {
 
 enum Target {
     Process(i32),
-    Cgroup(Cgroup),
+    /// By its id.
+    Cgroup(u64),
 }
 
 struct Protect {
@@ -54,7 +56,7 @@ impl Protect {
     fn contains(&self, entity: Entity<'_>) -> bool {
         match &self.target {
             Target::Process(tgid) => entity.task().is_some_and(|task| task.tgid() == *tgid),
-            Target::Cgroup(cgroup) => entity.is_in(cgroup),
+            Target::Cgroup(id) => entity.is_in_id(*id),
         }
     }
 
@@ -77,11 +79,15 @@ impl PolicyModule for Protect {
             cx.error(fmt!("cap_us={cap_us}: not in 0 to 1000000\n"));
             return Err(ERANGE);
         }
-        let target = match (tgid, path.is_empty()) {
-            (1.., true) => Target::Process(tgid),
-            (0, false) => Target::Cgroup(Cgroup::from_path(cx, path).inspect_err(|_| {
-                cx.error(fmt!("cgroup={path}: no such cgroup\n"));
-            })?),
+        let (target, place) = match (tgid, path.is_empty()) {
+            (1.., true) => (Target::Process(tgid), Place::system()),
+            (0, false) => {
+                let cgroup = Cgroup::from_path(cx, path)
+                    .inspect_err(|_| cx.error(fmt!("cgroup={path}: no such cgroup\n")))?;
+
+                // A question about two tasks is asked of the policies of both.
+                (Target::Cgroup(cgroup.id()), Place::cgroup(cgroup))
+            }
             _ => {
                 cx.error(fmt!("tgid={tgid} cgroup={path}: give one of the two\n"));
                 return Err(EINVAL);
@@ -94,7 +100,7 @@ impl PolicyModule for Protect {
         };
         let flags = Flags::shadow(module_parameters::shadow.value());
 
-        Ok((Place::system(), Answers::new(cx, flags, policy)?))
+        Ok((place, Answers::new(cx, flags, policy)?))
     }
 }
 

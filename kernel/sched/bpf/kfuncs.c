@@ -65,7 +65,6 @@ __bpf_kfunc u64 bpf_sched_entity_to_cgrpid(struct sched_entity *se)
 	cgrp = group_cgroup(se);
 	return cgrp ? cgroup_id(cgrp) : (u64)-1;
 }
-EXPORT_SYMBOL_GPL(bpf_sched_entity_to_cgrpid);
 
 /**
  * bpf_sched_entity_belongs_to_cgrp() - is this entity inside a cgroup?
@@ -98,7 +97,7 @@ __bpf_kfunc long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 c
 
 	return 0;
 }
-EXPORT_SYMBOL_GPL(bpf_sched_entity_belongs_to_cgrp);
+EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_belongs_to_cgrp, "SCHED_BPF");
 
 __bpf_kfunc_end_defs();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lets kernel code fill struct bpf_sched_ops, mostly modules in Rust; see
- * rust/sched_bpf/.
+ * Lets kernel code fill struct bpf_sched_ops. What is exported here is for
+ * rust/sched_bpf/, parts of which are compiled into modules.
  */
 
 #include <linux/bpf.h>
@@ -16,7 +16,7 @@
  * @ops: its answers, valid and unchanged until it is unregistered or updated
  *
  * Context: process context, sleeps for a grace period.
- * Return: 0; -EINVAL if @ops answers no hook, has no name or one with other
+ * Return: 0; -EBUSY if @reg keeps a policy attached already; -EINVAL if @ops answers no hook, has no name or one with other
  * characters than that of a BPF object, or if @ops or @reg has an unknown flag;
  * -E2BIG if there are too many policies; -ENOMEM.
  */
@@ -37,7 +37,7 @@ int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sche
 
 	return bpf_sched_attach(ops, NULL, reg, &target);
 }
-EXPORT_SYMBOL_GPL(bpf_sched_register);
+EXPORT_SYMBOL_NS_GPL(bpf_sched_register, "SCHED_BPF");
 
 /**
  * bpf_sched_update - let other answers take the place of a policy's
@@ -61,7 +61,7 @@ int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_
 
 	return bpf_sched_replace(new, reg);
 }
-EXPORT_SYMBOL_GPL(bpf_sched_update);
+EXPORT_SYMBOL_NS_GPL(bpf_sched_update, "SCHED_BPF");
 
 /**
  * bpf_sched_unregister - stop asking a policy of kernel code
@@ -76,7 +76,7 @@ void bpf_sched_unregister(struct bpf_sched_registration *reg)
 {
 	bpf_sched_detach(reg);
 }
-EXPORT_SYMBOL_GPL(bpf_sched_unregister);
+EXPORT_SYMBOL_NS_GPL(bpf_sched_unregister, "SCHED_BPF");
 
 /**
  * bpf_sched_entity_task - which task is this entity?
@@ -88,7 +88,7 @@ struct task_struct *bpf_sched_entity_task(struct sched_entity *se)
 {
 	return entity_is_task(se) ? container_of(se, struct task_struct, se) : NULL;
 }
-EXPORT_SYMBOL_GPL(bpf_sched_entity_task);
+EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_task, "SCHED_BPF");
 
 /**
  * bpf_sched_entity_lag - what service is this entity owed?
@@ -97,7 +97,8 @@ EXPORT_SYMBOL_GPL(bpf_sched_entity_task);
  * The lag of EEVDF: negative if the task got more than its share of the CPU since
  * it was queued. sched_entity::vlag is the lag at its last dequeue.
  *
- * Context: the lock of the task's rq is held.
+ * Context: the lock of the task's rq is held. As whenever the average is asked for,
+ * the origin of the virtual time of the rq may be moved, which nobody sees.
  * Return: the lag in nanoseconds of virtual time, not limited as entity_lag()
  * limits what a dequeued task keeps; zero for a group, which does not compete.
  */
@@ -113,4 +114,4 @@ s64 bpf_sched_entity_lag(struct sched_entity *se)
 
 	return avg_vruntime(&rq->cfs) - se->vruntime;
 }
-EXPORT_SYMBOL_GPL(bpf_sched_entity_lag);
+EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_lag, "SCHED_BPF");

@@ -344,13 +344,12 @@ static void publish(struct bpf_sched_attachment *replaced, const struct bpf_sche
 	for_each_policy(i, policy) {
 		struct bpf_sched_answers *answers = &policy->answers[next];
 
-		*answers = policy->answers[gen];
-		if (policy == replaced)
-			answers->handle.ops = new;
+		ops = policy == replaced ? new : policy->answers[gen].handle.ops;
+		answers->handle.ops = ops;
+		memcpy(answers->direct, policy->answers[gen].direct, sizeof(answers->direct));
 		if (list_empty(&policy->node))
 			continue;
 
-		ops = answers->handle.ops;
 		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
 			/* A static call that leads where it should needs no detour. */
 			bool answer = hooks[hook].answers(ops);
@@ -497,7 +496,8 @@ static void retire_policy(struct bpf_sched_attachment *policy)
  *	    that are attached there: the last, if nothing else is said
  *
  * Context: process context, sleeps for a grace period.
- * Return: 0; -E2BIG if BPF_SCHED_MAX_POLICIES are attached; -ENOMEM; -EINVAL if
+ * Return: 0; -EBUSY if @reg has a policy already; -E2BIG if
+ * BPF_SCHED_MAX_POLICIES are attached; -ENOMEM; -EINVAL if
  * the flags of @target contradict each other or the policy they relate to;
  * -ENOENT if that one is not attached to the same cgroup.
  */
@@ -511,6 +511,9 @@ int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *lin
 	int ret;
 
 	guard(mutex)(&policies_lock);
+
+	if (reg && find_policy(reg))
+		return -EBUSY;
 
 	for (index = 0; index < BPF_SCHED_MAX_POLICIES; index++) {
 		if (!policies[index])

@@ -26,7 +26,7 @@ expect()
 }
 
 ktap_print_header
-ktap_set_plan 24
+ktap_set_plan 27
 
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 mkdir -p "$PIN"
@@ -76,5 +76,21 @@ expect link_cgroup "struct_ops +map [0-9]+ +cgroup_id [0-9]+" "$BPFTOOL" link sh
 kill "$loader"
 wait "$loader" 2>/dev/null
 rmdir "$cgroup"
+
+# A policy of a module in Rust, which has no BPF objects.
+if [ -f "$DIR/sched_bpf_test.ko" ]; then
+	insmod "$DIR/sched_bpf_test.ko"
+	expect module "^[0-9]+: module  name rust_empty  cgroup system  position 0  module sched_bpf_test  age [0-9]+s$" \
+		"$BPFTOOL" sched show
+	expect module_hook "^[[:space:]]+cfs_check_preempt_tick  calls [0-9]+ " \
+		"$BPFTOOL" sched show name rust_empty
+	expect module_json '"provider":"module","name":"rust_empty",.*"module":"sched_bpf_test","attached_ns"' \
+		"$BPFTOOL" -j sched show name rust_empty
+	rmmod sched_bpf_test
+else
+	for name in module module_hook module_json; do
+		ktap_test_skip "$name # SKIP built for a kernel without CONFIG_RUST_BPF_SCHED"
+	done
+fi
 
 ktap_finished

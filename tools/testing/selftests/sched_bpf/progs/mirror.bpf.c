@@ -24,7 +24,7 @@ static u64 add_entity(u64 hash, struct sched_entity *se, u64 cgroup_id)
 	hash = add(hash, se->slice);
 	hash = add(hash, se->deadline);
 	hash = add(hash, se->vruntime);
-	hash = add(hash, se->load.weight);
+	hash = add(hash, se->h_load.weight);
 	hash = add(hash, se->sum_exec_runtime);
 	hash = add(hash, turn);
 	hash = add(hash, bpf_sched_entity_belongs_to_cgrp(se, cgroup_id));
