@@ -3,7 +3,6 @@
 //! Sends an entity to another thread.
 
 // expect: cannot be sent between threads safely
-// expect: cannot be shared between threads safely
 
 use sched_bpf::prelude::*;
 

@@ -45,8 +45,8 @@
 //! impl Policy for NiceFirst {
 //!     const NAME: &'static CStr = c"nice_first";
 //!
-//!     fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
-//!         if wakee.nice() < 0 && curr.nice() >= 0 {
+//!     fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, p: Task<'_>) -> Wakeup {
+//!         if p.nice() < 0 && curr.nice() >= 0 {
 //!             Wakeup::Preempt
 //!         } else {
 //!             Wakeup::NoOpinion

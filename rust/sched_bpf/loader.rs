@@ -29,7 +29,10 @@ pub trait PolicyModule {
 ///
 /// To be called by the initialization of a module.
 #[doc(hidden)]
-pub unsafe fn load<T: PolicyModule, M: ModuleMetadata>() -> Result<impl PinInit<Registration, Error>>
+pub unsafe fn load<T, M>() -> Result<impl PinInit<Registration, Error>>
+where
+    T: PolicyModule,
+    M: ModuleMetadata,
 {
     // SAFETY: Modules are initialized in process context.
     let cx = unsafe { Process::assume(M::NAME) };

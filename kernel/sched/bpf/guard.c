@@ -199,10 +199,11 @@ static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_o
 #undef BPF_SCHED_BOUND
 	};
 	bool detach = ops->flags & BPF_SCHED_F_DETACH_OVERRULED;
+	u32 id = bpf_sched_handle(policy)->id;
 
 	if (test_and_clear_bit(BPF_SCHED_DUE_REPORT, &policy->due)) {
 		pr_warn("sched_bpf: policy %s (id %u) is overruled too often: it %s, in %s%s\n",
-			ops->name, bpf_sched_handle(policy)->id, texts[policy->overruled_bound],
+			ops->name, id, texts[policy->overruled_bound],
 			bpf_sched_hook_names[policy->overruled_hook],
 			detach ? "; detached" : "");
 		if (detach)
@@ -212,7 +213,7 @@ static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_o
 	if (test_bit_acquire(BPF_SCHED_DUE_EJECT, &policy->due) &&
 	    !test_and_set_bit(BPF_SCHED_DETACH, &policy->due))
 		pr_warn("sched_bpf: policy %s (id %u) is too slow: most calls of %s take more than %llu ns; detached\n",
-			ops->name, bpf_sched_handle(policy)->id, bpf_sched_hook_names[policy->slow_hook],
+			ops->name, id, bpf_sched_hook_names[policy->slow_hook],
 			READ_ONCE(bpf_sched_max_call_ns.val));
 }
 

@@ -16,9 +16,10 @@
  * @ops: its answers, valid and unchanged until it is unregistered or updated
  *
  * Context: process context, sleeps for a grace period.
- * Return: 0; -EBUSY if @reg keeps a policy attached already; -EINVAL if @ops answers no hook, has no name or one with other
- * characters than that of a BPF object, or if @ops or @reg has an unknown flag;
- * -E2BIG if there are too many policies; -ENOMEM.
+ * Return: 0; -EBUSY if @reg keeps a policy attached already; -EINVAL if @ops
+ * answers no hook, has no name or one with other characters than that of a BPF
+ * object, or if @ops or @reg has an unknown flag; -E2BIG if there are too many
+ * policies; -ENOMEM.
  */
 int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sched_ops *ops)
 {

@@ -310,7 +310,8 @@ static void direct_calls(enum bpf_sched_hook hook, int gen)
 	unsigned int i;
 
 	for_each_policy(i, policy) {
-		if (list_empty(&policy->node) || !hooks[hook].answers(policy->answers[gen].handle.ops))
+		if (list_empty(&policy->node) ||
+		    !hooks[hook].answers(policy->answers[gen].handle.ops))
 			continue;
 		if (policy->answers[gen].direct[hook])
 			return;

@@ -80,11 +80,11 @@ rmdir "$cgroup"
 # A policy of a module in Rust, which has no BPF objects.
 if [ -f "$DIR/sched_bpf_test.ko" ]; then
 	insmod "$DIR/sched_bpf_test.ko"
-	expect module "^[0-9]+: module  name rust_empty  cgroup system  position 0  module sched_bpf_test  age [0-9]+s$" \
+	expect module "^[0-9]+: module  name rust_empty .*position 0  module sched_bpf_test  age " \
 		"$BPFTOOL" sched show
 	expect module_hook "^[[:space:]]+cfs_check_preempt_tick  calls [0-9]+ " \
 		"$BPFTOOL" sched show name rust_empty
-	expect module_json '"provider":"module","name":"rust_empty",.*"module":"sched_bpf_test","attached_ns"' \
+	expect module_json '"provider":"module","name":"rust_empty",.*"module":"sched_bpf_test",' \
 		"$BPFTOOL" -j sched show name rust_empty
 	rmmod sched_bpf_test
 else

@@ -11,7 +11,7 @@ RESULTS=/sys/kernel/debug/kunit/$SUITE/results
 
 ktap_print_header
 if [ ! -r "$RESULTS" ]; then
-	ktap_skip_all "no $RESULTS: CONFIG_RUST_BPF_SCHED_KUNIT_TEST and CONFIG_KUNIT_DEBUGFS are needed"
+	ktap_skip_all "no $RESULTS: CONFIG_RUST_BPF_SCHED_KUNIT_TEST is needed"
 	exit "$KSFT_SKIP"
 fi
 

@@ -40,12 +40,15 @@ static const char *module_path(void)
 	return path;
 }
 
-#define SETUP() do {								\
-	if (!setup_cpus())							\
-		SKIP(return, "two CPUs are needed");				\
-	if (access(module_path(), R_OK))					\
-		SKIP(return, "built for a kernel without CONFIG_RUST_BPF_SCHED"); \
-} while (0)
+/* Why nothing can be tested here, or NULL. */
+static const char *missing(void)
+{
+	if (!setup_cpus())
+		return "two CPUs are needed";
+	if (access(module_path(), R_OK))
+		return "built for a kernel without CONFIG_RUST_BPF_SCHED";
+	return NULL;
+}
 
 #define LOAD(params)	ASSERT_EQ(0, module_load(module_path(), params))
 #define UNLOAD()	ASSERT_EQ(0, module_unload(MODULE))
@@ -59,7 +62,8 @@ FIXTURE(rust) {
 
 FIXTURE_SETUP(rust)
 {
-	SETUP();
+	if (missing())
+		SKIP(return, "%s", missing());
 	ASSERT_EQ(0, cgroup_make(NULL, "rust", self->cgroup, sizeof(self->cgroup)));
 	self->cgroup_id = cgroup_id(self->cgroup);
 	kernel_log_forget();
@@ -417,7 +421,8 @@ FIXTURE_VARIANT_ADD(effect, rust) {
 
 FIXTURE_SETUP(effect)
 {
-	SETUP();
+	if (missing())
+		SKIP(return, "%s", missing());
 	self->skel = answer__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 }
