@@ -16,7 +16,7 @@ module_sched_policy! {
     params: {
         cgroup: str {
             default: c"",
-            description: "Path of a cgroup, from the root of the v2 hierarchy",
+            description: "Path of a cgroup",
         },
     },
 }
@@ -42,14 +42,15 @@ struct Example {
 
 impl PolicyModule for Example {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let path = module_parameters::cgroup.value();
-
-        if path.is_empty() {
-            cx.error(fmt!("cgroup={path}: not the path of a cgroup\n"));
-            return Err(EINVAL);
-        }
+        let cgroup = module_parameters::cgroup.with(|path| {
+            if path.is_empty() {
+                cx.error(fmt!("cgroup={path}: not the path of a cgroup\n"));
+                return Err(EINVAL);
+            }
+            Cgroup::from_path(cx, path)
+        })?;
         let policy = Self {
-            cgroup: Cgroup::from_path(cx, path)?,
+            cgroup,
             asked: TaskTable::new(cx, 64)?,
         };
 

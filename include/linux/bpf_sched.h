@@ -100,9 +100,9 @@ struct bpf_sched_ops {
  *	   BPF_F_BEFORE first; BPF_F_PREORDER has the meaning that it has for a link
  *
  * What is attached so is bounded, counted, shown and switched off as a policy of a
- * BPF program is, and detached when its cgroup is removed or when it is too slow:
- * the registration stays, to be ended by bpf_sched_unregister(). How long a call
- * takes, nobody but its author limits.
+ * BPF program is, and detached when its cgroup is removed, when it is too slow or, if
+ * its flags say so, overruled too often: the registration stays, to be ended by
+ * bpf_sched_unregister(). How long a call takes, nobody but its author limits.
  */
 struct bpf_sched_registration {
 	struct module *owner;

@@ -4,12 +4,19 @@
 //!
 //! C header: [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
-use crate::Process;
-use core::ptr::NonNull;
+use super::{
+    error::code::ENOENT,
+    Process,
+    Result, //
+};
+use core::{
+    ffi::CStr,
+    ptr::NonNull, //
+};
 use kernel::{
     bindings,
     error::from_err_ptr,
-    prelude::*, //
+    str::CStrExt as _, //
 };
 
 /// A reference to a cgroup of the default (v2) hierarchy.

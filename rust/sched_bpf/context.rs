@@ -6,12 +6,14 @@
 //! and a policy crate has no other way to reach the kernel. Callbacks get a [`RqLocked`] token
 //! instead, and neither token can be kept.
 
-use crate::Nanos;
-use core::marker::PhantomData;
+use super::Nanos;
+use core::{
+    ffi::CStr,
+    marker::PhantomData, //
+};
 use kernel::{
     bindings,
     fmt,
-    prelude::*,
     print,
     types::NotThreadSafe, //
 };

@@ -4,10 +4,9 @@
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
-use crate::{
+use super::{
     Cgroup,
     Nanos,
-    RqLocked,
     VirtualDelta,
     VirtualTime,
     Weight, //
@@ -22,7 +21,7 @@ use core::{
 use kernel::{
     bindings,
     cpu::CpuId,
-    prelude::*, //
+    ffi::c_int, //
 };
 
 /// How a task of the fair class is scheduled, see sched(7).
@@ -42,7 +41,8 @@ pub enum SchedPolicy {
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`. The lock of the task's rq is held for `'a`.
+/// The pointer is valid for `'a`. For `'a` the lock of the task's rq is held by this CPU, inside an
+/// RCU read-side section.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     ptr: NonNull<bindings::task_struct>,
@@ -52,7 +52,8 @@ pub struct Task<'a> {
 impl<'a> Task<'a> {
     /// # Safety
     ///
-    /// For all of `'a` `ptr` must point to a task and the lock of its rq must be held.
+    /// For all of `'a` `ptr` must point to a task, the lock of its rq must be held by this CPU, and
+    /// an RCU read-side section must last.
     #[inline]
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
         // INVARIANT: By the safety requirements.
@@ -177,7 +178,8 @@ impl<'a> Task<'a> {
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`. The lock of the entity's rq is held for `'a`.
+/// The pointer is valid for `'a`. For `'a` the lock of the entity's rq is held by this CPU, inside
+/// an RCU read-side section.
 #[derive(Clone, Copy)]
 pub struct Entity<'a> {
     ptr: NonNull<bindings::sched_entity>,
@@ -196,7 +198,8 @@ macro_rules! field {
 impl<'a> Entity<'a> {
     /// # Safety
     ///
-    /// For all of `'a` `ptr` must point to an entity and the lock of its rq must be held.
+    /// For all of `'a` `ptr` must point to an entity, the lock of its rq must be held by this CPU,
+    /// and an RCU read-side section must last.
     #[inline]
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::sched_entity) -> Self {
         // INVARIANT: By the safety requirements.
@@ -238,7 +241,7 @@ impl<'a> Entity<'a> {
     /// The service that it is owed: negative if it got more than its share since it was queued.
     /// A wakee preempts only if this is not negative.
     #[inline]
-    pub fn lag(self, _cx: &RqLocked<'_>) -> VirtualDelta {
+    pub fn lag(self) -> VirtualDelta {
         // SAFETY: Valid, and its rq is locked, by the type invariant.
         VirtualDelta::new(unsafe { bindings::bpf_sched_entity_lag(self.ptr.as_ptr()) })
     }
@@ -271,7 +274,7 @@ impl<'a> Entity<'a> {
     /// Is it in the cgroup with this id or below it?
     #[inline]
     pub fn is_in_id(self, cgroup_id: u64) -> bool {
-        // SAFETY: Valid by the type invariant; questions are asked in an RCU read-side section.
+        // SAFETY: Valid, and in an RCU read-side section, by the type invariant.
         unsafe { bindings::bpf_sched_entity_belongs_to_cgrp(self.ptr.as_ptr(), cgroup_id) != 0 }
     }
 }

@@ -95,6 +95,7 @@
 mod cgroup;
 mod context;
 mod entity;
+pub mod error;
 mod loader;
 mod policy;
 mod registration;
@@ -113,6 +114,10 @@ pub use entity::{
     Entity,
     SchedPolicy,
     Task, //
+};
+pub use error::{
+    Error,
+    Result, //
 };
 pub use loader::PolicyModule;
 pub use policy::{
@@ -192,20 +197,17 @@ pub use kernel::{
         vtable, //
     }, //
 };
-/// Errors, as in [`kernel::error`].
-pub mod error {
-    pub use kernel::error::{
-        code,
-        Error,
-        Result, //
-    };
-}
-
 /// Atomics, as in [`kernel::sync::atomic`].
 pub mod sync {
     /// Atomics, as in [`kernel::sync::atomic`].
     pub mod atomic {
-        pub use kernel::sync::atomic::*;
+        pub use kernel::sync::atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        };
     }
 }
 
@@ -216,16 +218,15 @@ pub mod sync {
 pub use {
     kernel::{
         ffi,
-        module,
-        module_param,
-        InPlaceModule,
         ModuleMetadata,
         ThisModule, //
     },
-    loader::load as __load,
+    loader::{
+        load as __load,
+        InPlaceModule, //
+    },
     macros::module as __module,
     pin_init::{
-        __internal,
         pin_data as __pin_data,
         pin_init as __pin_init,
         pin_init_from_closure,
@@ -243,6 +244,47 @@ pub mod bindings {
         kernel_param,
         kernel_param__bindgen_ty_1,
         module, //
+    };
+}
+
+#[doc(hidden)]
+pub mod module {
+    pub use kernel::module::this_module;
+}
+
+#[doc(hidden)]
+pub mod module_param {
+    pub use kernel::module_param::{
+        KernelParam,
+        ModuleParamAccess,
+        StrParamAccess,
+        PARAM_OPS_BOOL,
+        PARAM_OPS_I16,
+        PARAM_OPS_I32,
+        PARAM_OPS_I64,
+        PARAM_OPS_I8,
+        PARAM_OPS_ISIZE,
+        PARAM_OPS_STR,
+        PARAM_OPS_U16,
+        PARAM_OPS_U32,
+        PARAM_OPS_U64,
+        PARAM_OPS_U8,
+        PARAM_OPS_USIZE, //
+    };
+}
+
+// Without `StackInit`, by which safe code can run an initializer.
+#[doc(hidden)]
+pub mod __internal {
+    pub use pin_init::__internal::{
+        HasPinData,
+        InitOk,
+        OnlyCallFromDrop,
+        PhantomInvariant,
+        PhantomInvariantLifetime,
+        Pinned,
+        Slot,
+        Unpinned, //
     };
 }
 

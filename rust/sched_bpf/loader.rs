@@ -2,15 +2,22 @@
 
 //! Makes a kernel module of a policy.
 
-use crate::{
+use super::{
     Answers,
+    Error,
     Place,
     Process,
-    Registration, //
+    Registration,
+    Result, //
 };
 use kernel::{
-    prelude::*,
-    ModuleMetadata, //
+    ModuleMetadata,
+    ThisModule, //
+};
+use pin_init::{
+    pin_init_from_closure,
+    raw_try_init,
+    PinInit, //
 };
 
 /// A module that is a policy: attached when that is loaded, detached when it is unloaded.
@@ -23,22 +30,34 @@ pub trait PolicyModule {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)>;
 }
 
+/// What `module!` asks of the type that it makes a module of.
+#[doc(hidden)]
+pub trait InPlaceModule: Sync + Send {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error>;
+}
+
 /// Loads the policy `T` of the module `M`.
 ///
 /// # Safety
 ///
-/// To be called by the initialization of a module.
+/// The initializer must be run by the initialization of a module.
 #[doc(hidden)]
-pub unsafe fn load<T, M>() -> Result<impl PinInit<Registration, Error>>
+pub unsafe fn load<T, M>() -> impl PinInit<Registration, Error>
 where
     T: PolicyModule,
     M: ModuleMetadata,
 {
-    // SAFETY: Modules are initialized in process context.
-    let cx = unsafe { Process::assume(M::NAME) };
-    let (place, answers) = T::load(&cx)?;
+    let init = |slot| {
+        // SAFETY: By the safety requirement: modules are initialized in process context.
+        let cx = unsafe { Process::assume(M::NAME) };
+        let (place, answers) = T::load(&cx)?;
 
-    Ok(Registration::new(&cx, place, answers))
+        // SAFETY: The requirements of this closure are those of an initializer.
+        unsafe { raw_try_init(slot, Registration::new(&cx, place, answers)) }
+    };
+
+    // SAFETY: The closure is the initializer of the registration, when it gets to that.
+    unsafe { pin_init_from_closure(init) }
 }
 
 /// Declares a kernel module that is a policy.
@@ -64,9 +83,20 @@ macro_rules! module_sched_policy {
             fn init(
                 _module: &'static $crate::ThisModule,
             ) -> impl $crate::PinInit<Self, $crate::error::Error> {
+                // Whoever can name this type can run its initializer, but not before the module
+                // loader does.
+                static LOADED: $crate::sync::atomic::Atomic<u32> =
+                    $crate::sync::atomic::Atomic::<u32>::new(0);
+
                 $crate::__pin_init!(Self {
-                    // SAFETY: This is the initialization of a module.
-                    registration <- unsafe { $crate::__load::<$type, Self>() }?,
+                    registration <- {
+                        if LOADED.xchg(1, $crate::sync::atomic::Relaxed) != 0 {
+                            Err($crate::error::code::EBUSY)?;
+                        }
+                        // SAFETY: The first one to get here is the module loader, as no other
+                        // code of the module has been run.
+                        unsafe { $crate::__load::<$type, Self>() }
+                    },
                 }? $crate::error::Error)
             }
         }

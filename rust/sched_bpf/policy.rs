@@ -4,17 +4,20 @@
 //!
 //! C header: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h)
 
-use crate::{
+use super::{
     Entity,
+    Error,
     Flags,
     Nanos,
     Process,
+    Result,
     RqLocked,
     Task,
     Tick,
     Wakeup, //
 };
 use core::{
+    ffi::CStr,
     marker::PhantomPinned,
     ptr::{
         self,
@@ -25,9 +28,26 @@ use kernel::{
     bindings,
     container_of,
     error::VTABLE_DEFAULT_ERROR,
-    prelude::*,
+    ffi::{
+        c_char,
+        c_int,
+        c_ulong, //
+    },
+    init::InPlaceInit,
+    prelude::{
+        build_error,
+        pin_data,
+        vtable,
+        KVBox,
+        Pin,
+        GFP_KERNEL, //
+    },
     types::Opaque,
     ModuleMetadata, //
+};
+use pin_init::{
+    pin_init,
+    PinInit, //
 };
 
 /// A policy: what it answers at the decision points of the fair class.
@@ -41,7 +61,7 @@ use kernel::{
 /// panic here stops the machine, so prefer `get()` to an index and `checked_add()` to a sum.
 ///
 /// A policy is shared by all CPUs. What it learns it keeps in atomics, for example in a
-/// [`TaskTable`](crate::TaskTable).
+/// [`TaskTable`](super::TaskTable).
 ///
 /// [`include/linux/bpf_sched_hooks.h`]: srctree/include/linux/bpf_sched_hooks.h
 #[vtable]
@@ -123,7 +143,7 @@ impl<T: Policy> Table<T> {
         Error: From<E>,
     {
         // INVARIANT: These are the callbacks of `T`.
-        try_pin_init!(Self {
+        pin_init!(Self {
             ops: Opaque::new(bindings::bpf_sched_ops {
                 cfs_check_preempt_wakeup: if T::HAS_CHECK_PREEMPT_WAKEUP {
                     Some(Self::check_preempt_wakeup)
@@ -238,11 +258,17 @@ impl<T: Policy> Table<T> {
 }
 
 /// A [`Table`] of any policy.
-trait AnyTable: Send + Sync {
+///
+/// # Safety
+///
+/// [`ops()`](Self::ops) returns the table of callbacks that is a part of `self`, which is valid
+/// and does not change until `self`, which is pinned, is dropped.
+unsafe trait AnyTable: Send + Sync {
     fn ops(&self) -> *const bindings::bpf_sched_ops;
 }
 
-impl<T: Policy> AnyTable for Table<T> {
+// SAFETY: By the type invariant, and as nothing writes to it.
+unsafe impl<T: Policy> AnyTable for Table<T> {
     fn ops(&self) -> *const bindings::bpf_sched_ops {
         // The table is what a `Table` begins with. Callbacks come back from it to the rest.
         ptr::from_ref(self).cast()
@@ -279,7 +305,7 @@ impl Answers {
     where
         Error: From<E>,
     {
-        let table = KVBox::pin_init::<Error>(Table::new(flags, policy), GFP_KERNEL)?;
+        let table = KVBox::try_pin_init::<Error>(Table::new(flags, policy), GFP_KERNEL)?;
 
         // SAFETY: It is pinned again, where it is.
         let table: KVBox<Table<T>> = unsafe { Pin::into_inner_unchecked(table) };

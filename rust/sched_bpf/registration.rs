@@ -2,18 +2,31 @@
 
 //! Keeps a policy attached.
 
-use crate::{
+use super::{
     Answers,
     Cgroup,
-    Process, //
+    Error,
+    Process,
+    Result, //
 };
 use core::ptr;
 use kernel::{
     bindings,
     error::to_result,
     impl_flags,
-    prelude::*,
+    init::InPlaceInit,
+    prelude::{
+        pin_data,
+        pinned_drop,
+        KBox,
+        Pin,
+        GFP_KERNEL, //
+    },
     types::Opaque, //
+};
+use pin_init::{
+    pin_init,
+    PinInit, //
 };
 
 impl_flags!(
@@ -89,7 +102,10 @@ impl Place {
 /// A policy that is attached, until this is dropped.
 ///
 /// It may be detached before: by its bounds, see [`Flag::DetachOverruled`], when it is too slow,
-/// or with its cgroup. Then nobody asks it any more, and dropping this only frees it.
+/// or with its cgroup. Then nobody asks it any more, and dropping this only frees it. A policy
+/// whose registration is never dropped is detached when its module is unloaded.
+///
+/// Drop it where code may sleep. A policy cannot do otherwise: what it keeps is dropped with it.
 ///
 /// # Invariants
 ///
@@ -113,11 +129,15 @@ impl Registration {
     /// # Errors
     ///
     /// `E2BIG` if there are 64 policies already; `EINVAL` if this one has no method; `ENOMEM`.
-    pub fn new(_cx: &Process<'_>, place: Place, answers: Answers) -> impl PinInit<Self, Error> {
+    pub fn new<'a>(
+        _cx: &'a Process<'_>,
+        place: Place,
+        answers: Answers,
+    ) -> impl PinInit<Self, Error> + use<'a> {
         let ops = answers.ops();
         let owner = answers.owner();
 
-        try_pin_init!(Self {
+        pin_init!(Self {
             inner <- Opaque::try_ffi_init(
                 move |slot: *mut bindings::bpf_sched_registration| {
                     let cgrp = place.cgroup.as_ref().map_or(ptr::null_mut(), Cgroup::as_ptr);
@@ -137,6 +157,7 @@ impl Registration {
                     // until this returns.
                     // INVARIANT: The type invariant holds if this returns `Ok(())`.
                     to_result(unsafe { bindings::bpf_sched_register(slot, ops) })
+                        .map_err(Error::from)
                 },
             ),
             answers,
@@ -145,7 +166,7 @@ impl Registration {
 
     /// As [`new()`](Self::new), in memory of its own.
     pub fn boxed(cx: &Process<'_>, place: Place, answers: Answers) -> Result<Pin<KBox<Self>>> {
-        KBox::pin_init(Self::new(cx, place, answers), GFP_KERNEL)
+        KBox::try_pin_init(Self::new(cx, place, answers), GFP_KERNEL)
     }
 
     /// Lets other answers take the place of those that are attached, in their scope and their
@@ -172,9 +193,8 @@ impl Registration {
 #[pinned_drop]
 impl PinnedDrop for Registration {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: It was registered, by the type invariant. Whoever has a registration may sleep,
-        // as it was made where code may. On return no CPU is inside the answers, which are
-        // dropped next.
+        // SAFETY: It was registered, by the type invariant. On return no CPU is inside the
+        // answers, which are dropped next.
         unsafe { bindings::bpf_sched_unregister(self.inner.get()) };
     }
 }

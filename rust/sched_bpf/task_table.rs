@@ -2,13 +2,18 @@
 
 //! What a policy remembers of each task.
 
-use crate::{
+use super::{
+    error::code::EINVAL,
     Process,
+    Result,
     RqLocked,
     Task, //
 };
 use kernel::{
-    prelude::*,
+    prelude::{
+        KVVec,
+        GFP_KERNEL, //
+    },
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -77,7 +82,8 @@ impl<V: TaskState> TaskTable<V> {
         self.find(Self::key(task.pid() as u32, task.start_time().as_nanos()))
     }
 
-    /// Names a task: pids are used again, but not in the same microsecond.
+    /// Names a task: its pid and some 73 minutes' worth of microseconds of when it began. A pid
+    /// that is used again hardly has the same.
     fn key(pid: u32, start_time: u64) -> u64 {
         u64::from(pid) << 32 | (start_time >> 10) & 0xffff_ffff
     }
@@ -85,8 +91,8 @@ impl<V: TaskState> TaskTable<V> {
     pub(crate) fn find(&self, key: u64) -> Option<&V> {
         // The golden ratio spreads pids that follow one another.
         let hash = (key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let first = hash as usize & (self.slots.len() - 1) & !(Self::WAYS - 1);
-        let ways = self.slots.get(first..first + Self::WAYS)?;
+        let first = hash as usize & self.slots.len().wrapping_sub(1) & !(Self::WAYS - 1);
+        let ways = self.slots.get(first..)?.get(..Self::WAYS)?;
 
         if let Some(slot) = ways.iter().find(|s| s.key.load(Relaxed) == key) {
             return Some(&slot.state);

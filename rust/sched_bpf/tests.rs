@@ -2,12 +2,12 @@
 
 //! Tests of what needs no question: run at boot by KUnit.
 
-use kernel::prelude::*;
+use kernel::prelude::kunit_tests;
 
 #[kunit_tests(rust_sched_bpf)]
 mod kunit {
-    use super::*;
-    use crate::{
+    use super::super::{
+        error::code::*,
         sync::atomic::{
             Atomic,
             Relaxed, //
@@ -21,6 +21,7 @@ mod kunit {
         Policy,
         Process,
         Registration,
+        Result,
         RqLocked,
         Task,
         TaskState,
@@ -30,11 +31,22 @@ mod kunit {
         VirtualTime,
         Wakeup, //
     };
-    use core::ptr;
+    use core::{
+        ffi::CStr,
+        ptr, //
+    };
     use kernel::{
         bindings,
-        cpu::CpuId, //
+        cpu::CpuId,
+        current,
+        ffi::c_int,
+        prelude::vtable,
+        str::CStrExt as _,
+        sync::rcu, //
     };
+
+    // Callbacks and views are tried on the task that runs, without the lock of its rq, which cannot
+    // be taken here: what is looked at does not change meanwhile, or its change does no harm.
 
     fn process() -> Process<'static> {
         // SAFETY: Tests run in process context.
@@ -171,6 +183,7 @@ mod kunit {
         for verdict in [Wakeup::NoOpinion, Wakeup::NoPreempt, Wakeup::Preempt] {
             let answers = answers(Flags::default(), WakeupOnly(verdict))?;
             let callback = table(&answers).cfs_check_preempt_wakeup.ok_or(EINVAL)?;
+            let _rcu = rcu::read_lock();
 
             // SAFETY: This policy looks at nothing but itself.
             let answer = unsafe { callback(current, current, &this(&answers)) };
@@ -193,6 +206,7 @@ mod kunit {
         let wakeup = ops.cfs_check_preempt_wakeup.ok_or(EINVAL)?;
         let entity = ops.cfs_wakeup_preempt_entity.ok_or(EINVAL)?;
         let tick = ops.cfs_check_preempt_tick.ok_or(EINVAL)?;
+        let _rcu = rcu::read_lock();
 
         // SAFETY: The task that runs exists, and what this policy looks at does not change.
         unsafe {
@@ -209,6 +223,7 @@ mod kunit {
 
     #[test]
     fn views_show_the_task() -> Result {
+        let _rcu = rcu::read_lock();
         let current = ptr::from_ref(&**current!())
             .cast::<bindings::task_struct>()
             .cast_mut();
@@ -218,7 +233,7 @@ mod kunit {
         assert_eq!(task.pid(), current!().pid());
         assert_eq!(task.nice(), 0);
         assert!(task.comm().starts_with(b"kunit"));
-        assert!(task.sched_policy() == crate::SchedPolicy::Normal);
+        assert!(task.sched_policy() == super::super::SchedPolicy::Normal);
         assert!(task.may_run_on(task.cpu()));
         assert!(task.cpu().as_u32() < kernel::cpu::nr_cpu_ids());
         assert!(CpuId::from_u32(kernel::cpu::nr_cpu_ids()).is_none());
@@ -226,7 +241,6 @@ mod kunit {
         assert!(task.entity().slice() > Nanos::ZERO);
         assert!(task.entity().exec_time() >= task.entity().exec_time_of_turn());
         assert_eq!(task.entity().task().map(Task::pid), Some(current!().pid()));
-        let _rcu = kernel::sync::rcu::read_lock();
         // Each task is below the root cgroup, whose id is 1, and none below one that is not.
         assert!(task.entity().is_in_id(1));
         assert!(!task.entity().is_in_id(u64::MAX));

@@ -56,8 +56,7 @@ impl Nanos {
     /// the past with each.
     #[inline]
     pub const fn average(self, sample: Self) -> Self {
-        // Neither side can overflow: the sum is at most that of one whole span.
-        Self(self.0 - self.0 / 8 + sample.0 / 8)
+        Self((self.0 - self.0 / 8).saturating_add(sample.0 / 8))
     }
 }
 

@@ -7,7 +7,7 @@
 use kernel::{
     bindings,
     ffi::c_int,
-    prelude::*, //
+    prelude::static_assert, //
 };
 
 /// The answer to a wakeup: may the wakee preempt the task that runs?

@@ -69,31 +69,34 @@ impl Protect {
     }
 }
 
+/// Which tasks are meant by the parameters, and where to attach the policy for them.
+fn target(cx: &Process<'_>, tgid: i32, path: &CStr) -> Result<(Target, Place)> {
+    match (tgid, path.is_empty()) {
+        (1.., true) => Ok((Target::Process(tgid), Place::system())),
+        (0, false) => {
+            let cgroup = Cgroup::from_path(cx, path)
+                .inspect_err(|_| cx.error(fmt!("cgroup={path}: no such cgroup\n")))?;
+
+            // A question about two tasks is asked of the policies of both.
+            Ok((Target::Cgroup(cgroup.id()), Place::cgroup(cgroup)))
+        }
+        _ => {
+            cx.error(fmt!("tgid={tgid} cgroup={path}: give one of the two\n"));
+            Err(EINVAL)
+        }
+    }
+}
+
 impl PolicyModule for Protect {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
         let tgid = module_parameters::tgid.value();
-        let path = module_parameters::cgroup.value();
         let cap_us = module_parameters::cap_us.value();
 
         if cap_us > 1_000_000 {
             cx.error(fmt!("cap_us={cap_us}: not in 0 to 1000000\n"));
             return Err(ERANGE);
         }
-        let (target, place) = match (tgid, path.is_empty()) {
-            (1.., true) => (Target::Process(tgid), Place::system()),
-            (0, false) => {
-                let cgroup = Cgroup::from_path(cx, path)
-                    .inspect_err(|_| cx.error(fmt!("cgroup={path}: no such cgroup\n")))?;
-
-                // A question about two tasks is asked of the policies of both.
-                (Target::Cgroup(cgroup.id()), Place::cgroup(cgroup))
-            }
-            _ => {
-                cx.error(fmt!("tgid={tgid} cgroup={path}: give one of the two\n"));
-                return Err(EINVAL);
-            }
-        };
-
+        let (target, place) = module_parameters::cgroup.with(|path| target(cx, tgid, path))?;
         let policy = Self {
             target,
             cap: Nanos::from_micros(cap_us),

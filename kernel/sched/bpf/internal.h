@@ -220,6 +220,7 @@ int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_link *lin
 int bpf_sched_replace(const struct bpf_sched_ops *new, const void *holder);
 bool bpf_sched_detach(const void *holder);
 void bpf_sched_detach_id(u32 id);
+void bpf_sched_detach_owner(const struct module *owner);
 u64 bpf_sched_cgroup_id(const struct bpf_link *link);
 void bpf_sched_for_each(void (*fn)(void *arg, struct bpf_sched_attachment *policy,
 				   const struct bpf_sched_ops *ops),

@@ -6,6 +6,9 @@
 
 #include <linux/bpf.h>
 #include <linux/export.h>
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
 
 #include "../sched.h"
 #include "internal.h"
@@ -116,3 +119,25 @@ s64 bpf_sched_entity_lag(struct sched_entity *se)
 	return avg_vruntime(&rq->cfs) - se->vruntime;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_lag, "SCHED_BPF");
+
+/*
+ * A module that is going has no business with its policies any more. It should have
+ * unregistered them, but in Rust it is safe to forget a registration.
+ */
+static int module_going(struct notifier_block *nb, unsigned long state, void *module)
+{
+	if (state == MODULE_STATE_GOING)
+		bpf_sched_detach_owner(module);
+
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_nb = {
+	.notifier_call	= module_going,
+};
+
+static int __init bpf_sched_module_init(void)
+{
+	return register_module_notifier(&module_nb);
+}
+core_initcall(bpf_sched_module_init);

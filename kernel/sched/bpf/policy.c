@@ -638,6 +638,20 @@ void bpf_sched_detach_id(u32 id)
 	}
 }
 
+/* The same for all policies of a module. */
+void bpf_sched_detach_owner(const struct module *owner)
+{
+	struct bpf_sched_attachment *policy;
+	unsigned int i;
+
+	guard(mutex)(&policies_lock);
+
+	for_each_policy(i, policy) {
+		if (policy->registration && policy->registration->owner == owner)
+			detach(policy);
+	}
+}
+
 /* The id of the cgroup that the policy of @link is attached to, or zero. */
 u64 bpf_sched_cgroup_id(const struct bpf_link *link)
 {

@@ -370,6 +370,27 @@ TEST_F(rust, answers_are_those_of_bpf)
 	mirror__destroy(skel);
 }
 
+/*
+ * A registration that the module forgets, which is safe in Rust, does not outlive the
+ * module: whether that is unloaded or fails to be loaded.
+ */
+TEST_F(rust, forgotten_goes_with_its_module)
+{
+	struct counters c;
+	struct policy p;
+
+	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	LOAD("policy=forgotten");
+	sleep_ms(100);
+	ASSERT_EQ(0, read_counters("rust_constant", TICK, &c));
+	EXPECT_GT(c.calls, 0);
+	UNLOAD();
+	EXPECT_EQ(-ENOENT, read_policy("rust_constant", &p));
+	EXPECT_EQ(-ENOENT, module_load(module_path(), "policy=forgotten cgroup=/nosuch"));
+	EXPECT_EQ(-ENOENT, read_policy("rust_constant", &p));
+	EXPECT_EQ(0, mixed_loads_stuck(self->loads));
+}
+
 /* Loaded and unloaded while its callbacks run; SCHED_BPF_UNLOADS for fewer times. */
 TEST_F_TIMEOUT(rust, unloaded_under_load, 600)
 {

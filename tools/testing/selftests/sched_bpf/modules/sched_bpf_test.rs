@@ -13,7 +13,7 @@ module_sched_policy! {
     params: {
         policy: str {
             default: c"empty",
-            description: "empty, constant, mirror, replaced, slow or silent",
+            description: "empty, constant, forgotten, mirror, replaced, slow or silent",
         },
         answer: i32 {
             default: 0,
@@ -50,38 +50,16 @@ struct Test;
 
 impl PolicyModule for Test {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let policy = module_parameters::policy.value();
-        let cgroup = module_parameters::cgroup.value();
-
         let mut flags = Flags::shadow(module_parameters::shadow.value());
         if module_parameters::detach.value() {
             flags |= Flag::DetachOverruled;
         }
-        let answers = match policy.to_bytes() {
-            b"empty" => Answers::new(cx, flags, Empty)?,
-            b"constant" => Answers::new(
-                cx,
-                flags,
-                Constant(module_parameters::answer.value().signum()),
-            )?,
-            b"mirror" => Answers::new(cx, flags, Mirror)?,
-            b"replaced" => {
-                replace(cx, module_parameters::replacements.value())?;
-                Answers::new(cx, flags, Empty)?
-            }
-            b"slow" => Answers::new(cx, flags, Slow)?,
-            b"silent" => Answers::new(cx, flags, Silent)?,
-            _ => {
-                cx.error(fmt!("policy={policy}: there is no such policy\n"));
-                return Err(EINVAL);
-            }
-        };
+        let answers = module_parameters::policy.with(|policy| answers(cx, policy, flags))?;
 
-        let mut place = if cgroup.is_empty() {
-            Place::system()
-        } else {
-            Place::cgroup(Cgroup::from_path(cx, cgroup)?)
-        };
+        let mut place = module_parameters::cgroup.with(|path| match path.to_bytes() {
+            b"" => Ok(Place::system()),
+            _ => Cgroup::from_path(cx, path).map(Place::cgroup),
+        })?;
         if module_parameters::first.value() {
             place = place.first();
         }
@@ -89,6 +67,32 @@ impl PolicyModule for Test {
             place = place.preorder();
         }
         Ok((place, answers))
+    }
+}
+
+fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
+    let answer = module_parameters::answer.value().signum();
+
+    match policy.to_bytes() {
+        b"empty" => Answers::new(cx, flags, Empty),
+        b"constant" => Answers::new(cx, flags, Constant(answer)),
+        b"forgotten" => {
+            let constant = Answers::new(cx, flags, Constant(answer))?;
+
+            core::mem::forget(Registration::boxed(cx, Place::system(), constant)?);
+            Answers::new(cx, flags, Empty)
+        }
+        b"mirror" => Answers::new(cx, flags, Mirror),
+        b"replaced" => {
+            replace(cx, module_parameters::replacements.value())?;
+            Answers::new(cx, flags, Empty)
+        }
+        b"slow" => Answers::new(cx, flags, Slow),
+        b"silent" => Answers::new(cx, flags, Silent),
+        _ => {
+            cx.error(fmt!("policy={policy}: there is no such policy\n"));
+            Err(EINVAL)
+        }
     }
 }
 
