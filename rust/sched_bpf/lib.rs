@@ -12,15 +12,16 @@
 //!
 //! # Example
 //!
-//! A whole module: tasks of nice values below zero preempt others when they wake up.
+//! A whole module:
 //!
 //! ```ignore
+//! //! Tasks of negative nice values preempt others when they wake up.
+//!
 //! use sched_bpf::prelude::*;
 //!
 //! module_sched_policy! {
 //!     type: NiceFirst,
 //!     name: "nice_first",
-//!     authors: ["Somebody <somebody@example.org>"],
 //!     description: "Tasks of negative nice values preempt others",
 //!     license: "GPL",
 //!     params: {
@@ -89,8 +90,8 @@
 #![no_std]
 //
 // Please see https://github.com/Rust-for-Linux/linux/issues/2 for details on the unstable
-// features in use.
-#![feature(used_with_arg)]
+// features in use. This one is for `#[kunit_tests]`.
+#![cfg_attr(CONFIG_RUST_BPF_SCHED_KUNIT_TEST, feature(used_with_arg))]
 
 mod cgroup;
 mod context;
