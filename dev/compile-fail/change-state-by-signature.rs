@@ -4,15 +4,7 @@
 
 // expect: method `check_preempt_wakeup` has an incompatible type for trait
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 struct Example {
     asked: u64,

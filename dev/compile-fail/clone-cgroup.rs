@@ -4,15 +4,7 @@
 
 // expect: no method named `clone` found
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 struct Example {
     cgroup: Cgroup,

@@ -4,15 +4,7 @@
 
 // expect: cannot move out of `self.cgroup` which is behind a shared reference
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 struct Example {
     cgroup: Cgroup,

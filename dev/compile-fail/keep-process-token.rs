@@ -5,15 +5,7 @@
 // expect: cannot be shared between threads safely
 // expect: lifetime may not live long enough
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 struct Example {
     cx: &'static Process<'static>,

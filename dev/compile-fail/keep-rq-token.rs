@@ -5,15 +5,7 @@
 // expect: cannot be sent between threads safely
 // expect: cannot be shared between threads safely
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 struct Example {
     cx: Option<RqLocked<'static>>,

@@ -4,26 +4,10 @@
 
 // expect: cannot find type `SpinLock` in module `kernel::sync`
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/stateless.rs");
 
 struct Known {
     pid: kernel::sync::SpinLock<i32>,
-}
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
 }
 
 #[vtable]

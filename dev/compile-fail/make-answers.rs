@@ -4,23 +4,7 @@
 
 // expect: mismatched types: expected `&Process<'_>`, found `&RqLocked<'_>`
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
-}
+include!("frame/stateless.rs");
 
 #[vtable]
 impl Policy for Example {

@@ -4,25 +4,9 @@
 
 // expect: can't find crate for `bindings`
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/stateless.rs");
 
 extern crate bindings as c;
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
-}
 
 #[vtable]
 impl Policy for Example {

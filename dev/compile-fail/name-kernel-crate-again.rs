@@ -6,25 +6,9 @@
 // expect: the name `kernel` is defined multiple times
 // expect: the trait bound `SchedPolicyModule: ModuleMetadata` is not satisfied
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/stateless.rs");
 
 extern crate kernel;
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
-}
 
 #[vtable]
 impl Policy for Example {

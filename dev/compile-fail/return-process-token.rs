@@ -4,15 +4,7 @@
 
 // expect: borrowed data escapes outside of associated function
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 fn later(_: &'static Process<'static>) {}
 

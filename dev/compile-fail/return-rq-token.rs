@@ -4,25 +4,9 @@
 
 // expect: borrowed data escapes outside of method
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/stateless.rs");
 
 fn later(_: &'static RqLocked<'static>) {}
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
-}
 
 #[vtable]
 impl Policy for Example {

@@ -4,25 +4,9 @@
 
 // expect: cannot be sent between threads safely
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/stateless.rs");
 
 fn send<T: Send>(_: T) {}
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
-}
 
 #[vtable]
 impl Policy for Example {

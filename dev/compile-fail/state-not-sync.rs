@@ -4,15 +4,7 @@
 
 // expect: `Cell<u64>` cannot be shared between threads safely
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
+include!("frame/module.rs");
 
 struct Example {
     asked: core::cell::Cell<u64>,

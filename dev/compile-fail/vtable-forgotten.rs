@@ -4,23 +4,7 @@
 
 // expect: not all trait items implemented, missing: `USE_VTABLE_ATTR`
 
-use sched_bpf::prelude::*;
-
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-}
-
-struct Example;
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        Ok((Place::system(), Answers::new(cx, Flags::default(), Self)?))
-    }
-}
+include!("frame/stateless.rs");
 
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
