@@ -6,9 +6,9 @@
  *   one store, and the questions look at it: no memory, no lock, no waiting.
  * - A policy that is overruled too often is reported, once, by name; if its flags
  *   say so, it is detached.
- * - A policy that is too slow is not asked any more, and detached. That takes calls
- *   that return: how long a single one can be is limited by the verifier, see
- *   struct_ops.c.
+ * - A policy that is too slow is not asked any more, and detached: for itself, or
+ *   for what all that are asked the same question take. That takes calls that
+ *   return: how long a single one can be is limited by the verifier, see struct_ops.c.
  * - A policy whose cgroup is removed is detached.
  *
  * What is found under an rq lock is noted in bpf_sched_attachment::due and done by
@@ -21,6 +21,7 @@
 #include <linux/filter.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
+#include <linux/math64.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/string.h>
@@ -129,15 +130,32 @@ void bpf_sched_judge(struct bpf_sched_attachment *policy, enum bpf_sched_hook ho
 }
 
 /*
- * Count the time of a call. If @sample, judge it: if of TIMED_CALLS on this CPU more
- * than half take too long, @policy is too slow to be asked.
+ * How long a call may take if these are asked. Those found to be too slow do not
+ * count: their share is for the others, so that no more leave than have to.
+ */
+static u64 call_limit(const struct bpf_sched_order *asked)
+{
+	u64 limit = READ_ONCE(bpf_sched_max_call_ns.val);
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < asked->nr; i++)
+		nr += !bpf_sched_is_slow(bpf_sched_attachment(asked->index[i]));
+
+	return nr > BPF_SCHED_FULL_CALLS ? div_u64(limit * BPF_SCHED_FULL_CALLS, nr) : limit;
+}
+
+/*
+ * Count the time of a call. Judge it, if @asked, which are the policies that the
+ * question is for: if of TIMED_CALLS on this CPU more than half take too long,
+ * @policy is too slow to be asked.
  *
  * Context: rq lock held.
  */
 void bpf_sched_timed(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
-		     u64 ns, bool sample)
+		     u64 ns, const struct bpf_sched_order *asked)
 {
 	struct bpf_sched_counters *c = this_cpu_ptr(policy->counters + hook);
+	u64 limit;
 	bool slow;
 
 	if (static_branch_unlikely(&bpf_stats_enabled_key)) {
@@ -145,10 +163,11 @@ void bpf_sched_timed(struct bpf_sched_attachment *policy, enum bpf_sched_hook ho
 		c->max_ns = max(c->max_ns, ns);
 	}
 
-	if (!sample)
+	if (!asked)
 		return;
 
-	if (ns > READ_ONCE(bpf_sched_max_call_ns.val)) {
+	limit = call_limit(asked);
+	if (ns > limit) {
 		c->slow++;
 		c->recent.slow++;
 	}
@@ -161,6 +180,7 @@ void bpf_sched_timed(struct bpf_sched_attachment *policy, enum bpf_sched_hook ho
 		return;
 
 	policy->slow_hook = hook;
+	policy->slow_ns = limit;
 	/* Pairs with test_bit_acquire() in report(). */
 	smp_mb__before_atomic();
 	set_bit(BPF_SCHED_DUE_EJECT, &policy->due);
@@ -214,7 +234,7 @@ static void report(struct bpf_sched_attachment *policy, const struct bpf_sched_o
 	    !test_and_set_bit(BPF_SCHED_DETACH, &policy->due))
 		pr_warn("sched_bpf: policy %s (id %u) is too slow: most calls of %s take more than %llu ns; detached\n",
 			ops->name, id, bpf_sched_hook_names[policy->slow_hook],
-			READ_ONCE(bpf_sched_max_call_ns.val));
+			policy->slow_ns);
 }
 
 /**

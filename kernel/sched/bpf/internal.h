@@ -49,13 +49,13 @@ enum bpf_sched_bound {
  * @positive: answers above zero
  * @overruled: answers not obeyed because a bound forbids it, per bound
  * @differ: answers of a shadow policy that would have changed the outcome
- * @slow: calls that took longer than max_call_ns, among those that are timed
- *	  for this purpose, one of BPF_SCHED_TIMED_CALLS
+ * @slow: calls that took longer than a policy may, see call_limit(), among those
+ *	  that are timed for this purpose, one of BPF_SCHED_TIMED_CALLS
  * @time_ns: time spent in all calls while kernel.bpf_stats_enabled was on
  * @max_ns: longest of them
  * @recent: what guard.c judges the policy by
  * @recent.timed: calls timed
- * @recent.slow: those that took longer than max_call_ns
+ * @recent.slow: those that took longer than a policy may
  * @recent.overruled: answers overruled
  * @recent.opinions: what @negative and @positive were in sum when it began
  */
@@ -79,6 +79,9 @@ struct bpf_sched_counters {
 
 /* The first so many calls, and then one of so many. */
 #define BPF_SCHED_TIMED_CALLS	64
+
+/* A question may take so many times max_call_ns, however many are asked. */
+#define BPF_SCHED_FULL_CALLS	4
 
 /**
  * struct bpf_sched_answers - where the answers of a policy are
@@ -114,6 +117,7 @@ enum {
  * @overruled_hook: where it was overruled too often
  * @overruled_bound: by what
  * @slow_hook: where it was too slow
+ * @slow_ns: how long a call might have taken there
  */
 struct bpf_sched_attachment {
 	struct bpf_sched_answers answers[2];
@@ -129,6 +133,7 @@ struct bpf_sched_attachment {
 	enum bpf_sched_hook overruled_hook;
 	enum bpf_sched_bound overruled_bound;
 	enum bpf_sched_hook slow_hook;
+	u64 slow_ns;
 };
 
 /* The id and the cgroup of @policy, which are the same in both generations. */
@@ -257,7 +262,7 @@ void bpf_sched_judge(struct bpf_sched_attachment *policy, enum bpf_sched_hook ho
 		     enum bpf_sched_bound bound);
 void bpf_sched_acquit(struct bpf_sched_attachment *policy);
 void bpf_sched_timed(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
-		     u64 ns, bool sample);
+		     u64 ns, const struct bpf_sched_order *asked);
 void bpf_sched_reap(void);
 
 /*
@@ -271,7 +276,10 @@ struct bpf_sched_knob {
 
 /* How long "keep running" may hold a CPU, in nanoseconds. */
 extern struct bpf_sched_knob bpf_sched_max_hold_ns;
-/* How long a call may take without the policy being slow, in nanoseconds. */
+/*
+ * How long a call may take without the policy being slow, in nanoseconds. If more
+ * than BPF_SCHED_FULL_CALLS policies are asked, they share the time of so many calls.
+ */
 extern struct bpf_sched_knob bpf_sched_max_call_ns;
 /* After how many overruled answers on one CPU a policy is looked at. */
 extern struct bpf_sched_knob bpf_sched_overruled_limit;

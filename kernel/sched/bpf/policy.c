@@ -203,12 +203,15 @@ static __always_inline struct timing begin_call(struct bpf_sched_counters __perc
 }
 
 static __always_inline void end_call(struct bpf_sched_attachment *policy,
-				     enum bpf_sched_hook hook, struct timing timing, int ret)
+				     enum bpf_sched_hook hook,
+				     const struct bpf_sched_order *order,
+				     struct timing timing, int ret)
 {
 	struct bpf_sched_counters __percpu *counters = policy->counters + hook;
 
 	if (unlikely(timing.on))
-		bpf_sched_timed(policy, hook, sched_clock() - timing.start, timing.sample);
+		bpf_sched_timed(policy, hook, sched_clock() - timing.start,
+				timing.sample ? order : NULL);
 
 	__this_cpu_inc(counters->calls);
 	if (ret < 0)
@@ -260,7 +263,7 @@ int bpf_sched_ask_##hook(struct bpf_sched_answer *answer,		\
 				(BPF_SCHED_LIST args, this);		\
 		else							\
 			ret = this->ops->hook(BPF_SCHED_LIST args, this);	\
-		end_call(policy, BPF_SCHED_##hook, timing, ret);	\
+		end_call(policy, BPF_SCHED_##hook, order, timing, ret);	\
 		if (!ret)						\
 			continue;					\
 									\

@@ -288,4 +288,58 @@ TEST_F(guard, not_slow)
 	EXPECT_EQ(0, MESSAGES("too slow"));
 }
 
+/* The mean time of a call, in nanoseconds. */
+static uint64_t call_time(const char *policy)
+{
+	struct counters before, after;
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	if (stats < 0 || read_counters(policy, TICK, &before))
+		return 0;
+	sleep_ms(PHASE_MS);
+	if (read_counters(policy, TICK, &after))
+		return 0;
+	close(stats);
+	if (after.calls == before.calls)
+		return 0;
+	return (after.time_ns - before.time_ns) / (after.calls - before.calls);
+}
+
+/*
+ * A question may take four times max_call_ns. Sixteen policies that each take half of
+ * that do not fit in, eight would: some have to leave, and not all.
+ */
+TEST_F(guard, slow_together)
+{
+	struct bpf_link *links[16] = {};
+	uint64_t ns;
+	int i, n;
+
+	ASSERT_EQ(0, set_knob("max_call_ns", 10 * NSEC_PER_MSEC));
+	ATTACH(loops_short);
+	ns = call_time("loops_short");
+	ASSERT_GT(ns, 500);
+	ASSERT_EQ(0, set_knob("max_call_ns", 2 * ns));
+
+	for (i = 0; i < 3; i++) {
+		links[i] = bpf_map__attach_struct_ops(self->skel->maps.loops_short);
+		ASSERT_NE(NULL, links[i]);
+	}
+	sleep_ms(2000);
+	EXPECT_EQ(4, count_policies("loops_short", TICK));
+
+	for (; i < ARRAY_SIZE(links) - 1; i++) {
+		links[i] = bpf_map__attach_struct_ops(self->skel->maps.loops_short);
+		ASSERT_NE(NULL, links[i]);
+	}
+	sleep_ms(3000);
+	n = count_policies("loops_short", TICK);
+	TH_LOG("%d of %zu policies of %lu ns stay", n, ARRAY_SIZE(links), ns);
+	EXPECT_LE(n, 12);
+	EXPECT_GE(n, 4);
+
+	for (i = 0; i < ARRAY_SIZE(links); i++)
+		bpf_link__destroy(links[i]);
+}
+
 TEST_HARNESS_MAIN

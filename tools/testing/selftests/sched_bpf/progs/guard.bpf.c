@@ -14,17 +14,31 @@ int BPF_PROG(keep, struct sched_entity *curr, unsigned long delta_exec,
 	return -1;
 }
 
+static __always_inline void work(int n, __u64 sum)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		sum = sum * 31 + i;
+	sink = sum;
+}
+
 /* Some ten thousand instructions. */
 SEC("struct_ops")
 int BPF_PROG(loop, struct sched_entity *curr, unsigned long delta_exec,
 	     const struct bpf_sched_policy *this)
 {
-	__u64 sum = delta_exec;
-	int i;
+	work(4000, delta_exec);
 
-	for (i = 0; i < 4000; i++)
-		sum = sum * 31 + i;
-	sink = sum;
+	return 0;
+}
+
+/* Too little for a tick to be missed when sixteen of them are asked. */
+SEC("struct_ops")
+int BPF_PROG(loop_short, struct sched_entity *curr, unsigned long delta_exec,
+	     const struct bpf_sched_policy *this)
+{
+	work(1000, delta_exec);
 
 	return 0;
 }
@@ -46,6 +60,12 @@ SEC(".struct_ops.link")
 struct bpf_sched_ops loops = {
 	.cfs_check_preempt_tick	= (void *)loop,
 	.name			= "loops",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops loops_short = {
+	.cfs_check_preempt_tick	= (void *)loop_short,
+	.name			= "loops_short",
 };
 
 char _license[] SEC("license") = "GPL";
