@@ -1,0 +1,132 @@
+# The crate, the samples, and what does not compile. Sourced by dev/check.
+
+# How a Rust object of the kernel was made, for others to be made alike: `saved OBJECT`
+# is its command without what it writes. Sourced inside, in the folder of the objects.
+rust_commands() {
+	cat >"$scratch/rust" <<-'EOF'
+		set -euo pipefail
+		export RUSTC_BOOTSTRAP=1
+		top=$PWD
+		out=$top/build/check/rust.out
+		mkdir -p "$out"
+		cd build/kernel
+		saved() {
+			sed -n "s|^savedcmd_$1 := ||p" "$(dirname "$1")/.$(basename "$1").cmd" |
+				sed 's/ ; .*//; s/\$(pound)/#/g; s/ --out-dir [^ ]*//; s/ --emit=[^ ]*//g' | grep .
+		}
+		samples=$(cd "$top" && ls samples/rust/*.rs | sed 's/rs$/o/')
+	EOF
+}
+
+# What the documentation of the Rust crate says a policy cannot do is what the compiler
+# refuses. Each of these policies has one mistake and the errors that it is to get: all
+# that it gets are among them, so that none fails for another reason. The correct one
+# compiles without a word, else they might all fail for the same. They get as far as to
+# an object, as names of policies are checked only then.
+misuse_does_not_compile() {
+	rust_commands
+	cat >"$scratch/misuse" <<-'EOF'
+		. build/check/rust
+		policy=$(saved samples/rust/rust_sched_protect.o | sed 's| [^ ]*/rust_sched_protect\.rs||')
+		status=0
+		not() { echo "$(basename "$file"): $*"; status=1; }
+		# The module that the documentation of the crate shows, which compiles too.
+		example=$out/example.rs
+		sed -n '/^\/\/! ```ignore$/,/^\/\/! ```$/s|^//! \{0,1\}||p' "$top/rust/sched_bpf/lib.rs" |
+			grep -v '^```' >"$example"
+		test "$(wc -l <"$example")" -lt 40
+		for file in "$example" "$top"/dev/compile-fail/*.rs; do
+			rc=0
+			eval "$policy --error-format=short --out-dir $out --emit=obj=$out/misuse.o $file" >"$out/said" 2>&1 || rc=$?
+			if [ "$file" = "$example" ] || [ "$(basename "$file")" = correct.rs ]; then
+				[ "$rc" -eq 0 ] && [ ! -s "$out/said" ] || { not 'does not compile as it should:'; head -n 5 "$out/said"; }
+				continue
+			fi
+			[ "$rc" -ne 0 ] || { not 'compiles'; continue; }
+			sed -n 's|^// expect: ||p' "$file" >"$out/expected"
+			grep -E '^error|: error(\[E[0-9]+\])?: ' "$out/said" | grep -v '^error: aborting due to' >"$out/errors" || true
+			while read -r expected; do
+				grep -qF -e "$expected" "$out/errors" || not "is not told: $expected"
+			done <"$out/expected"
+			! grep -vF -f "$out/expected" "$out/errors" >"$out/others" || { not 'is told something else:'; head -n 3 "$out/others"; }
+		done
+		file=$top/dev/compile-fail/correct.rs
+		test -e "$file" || not 'is not there'
+		exit "$status"
+	EOF
+	"$TOP/dev/inside" bash build/check/misuse
+}
+
+# By the tree's own rules. The first file names the others of its crate.
+rust_format() {
+	"$TOP/dev/inside" bash -c 'rustfmt --check --color never --config-path build/linux/.rustfmt.toml \
+		rust/sched_bpf/lib.rs samples/rust/*.rs dev/compile-fail/*.rs'
+}
+
+# What `make CLIPPY=1` and `make rustdoc` would say of the crate and of the samples:
+# nothing. One of the lints is that each unsafe block says why it is safe. As with
+# `make rustdoc`, links to files of the tree lead to one.
+rust_lints() {
+	rust_commands
+	cat >"$scratch/lints" <<-'EOF'
+		. build/check/rust
+		export CLIPPY_CONF_DIR=$top/build/linux
+		for object in rust/sched_bpf.o $samples; do
+			cmd=$(saved "$object")
+			eval "${cmd/ rustc / clippy-driver } -Dwarnings --out-dir $out --emit=metadata" || echo "$object: failed"
+		done 2>&1 | tee "$out/said"
+		# Without its tests it is another crate, in which nothing is to be left over.
+		grep -v BPF_SCHED_KUNIT_TEST include/generated/rustc_cfg >"$out/cfg"
+		cmd=$(saved rust/sched_bpf.o | sed "s|@[^ ]*rustc_cfg|@$out/cfg|")
+		eval "${cmd/ rustc / clippy-driver } -Dwarnings --out-dir $out --emit=metadata" 2>&1 | tee -a "$out/said" || echo "without tests: failed" | tee -a "$out/said"
+		cmd=$(saved rust/sched_bpf.o | sed 's/ --crate-type [^ ]*//')
+		rm -rf "$out/doc"
+		eval "${cmd/ rustc / rustdoc } -Dwarnings --generate-link-to-definition --output $out/doc" 2>&1 | tee -a "$out/said"
+		grep -Ehro '<a href="srctree/[^"]+"' "$out/doc/sched_bpf" | cut -d'"' -f2 | cut -d/ -f2- | sort -u >"$out/links"
+		while read -r link; do
+			test -e "$top/build/linux/$link" || echo "no such file: $link"
+		done <"$out/links" | tee -a "$out/said"
+		test -s "$out/links"
+		test ! -s "$out/said"
+	EOF
+	"$TOP/dev/inside" bash build/check/lints
+}
+
+# A policy needs no unsafe code: what the macros of the crate expand to is not its own.
+samples_are_safe() {
+	rust_commands
+	cat >"$scratch/safe" <<-'EOF'
+		. build/check/rust
+		for object in $samples; do
+			eval "$(saved "$object") -Funsafe_code --out-dir $out --emit=metadata"
+		done
+	EOF
+	"$TOP/dev/inside" bash build/check/safe
+}
+
+# A panic with the lock of an rq held stops the machine. Neither in the samples, with
+# what is inlined there, nor in the crate is a call of one left; but in the tests, and in
+# what checks names, which is only run by the compiler.
+policies_do_not_panic() {
+	rust_commands
+	cat >"$scratch/panics" <<-'EOF'
+		. build/check/rust
+		# Compiled with the checks on, which most kernels have and this one has not.
+		checked=$out/checked
+		rm -rf "$checked"
+		mkdir "$checked"
+		for object in rust/sched_bpf.o $samples; do
+			cmd=$(saved "$object" | sed "s| --extern sched_bpf=[^ ]*| --extern sched_bpf=$checked/libsched_bpf.rmeta|")
+			eval "$cmd -Coverflow-checks=y --emit=metadata,obj --out-dir $checked"
+		done
+		for object in "$checked"/*.o; do
+			llvm-objdump -dr -C --no-show-raw-insn "$object" | awk -v object="$object" '
+				/^[0-9a-f]+ <.*>:$/ { sub(/^[0-9a-f]+ /, ""); at = $0; functions++ }
+				at ~ /^<sched_bpf::(policy::checked_name|tests::.*)>:$/ { next }
+				/R_X86_64.*[ \t<](core::panicking::|core::[A-Za-z_:<> ]*(_fail|_failed|panic)|rust_begin_unwind)/ { print object ": " at " " $NF }
+				END { if (!functions) print object ": no functions" }'
+		done | tee "$out/panics"
+		test ! -s "$out/panics"
+	EOF
+	"$TOP/dev/inside" bash build/check/panics
+}

@@ -1,0 +1,51 @@
+# The patches themselves. Sourced by dev/check.
+
+# A hunk that is found at another line than it says was made for another base.
+no_fuzz_no_offset() {
+	local patch out
+	git -C "$TREE" worktree prune
+	export GIT_INDEX_FILE=$scratch/index
+	git -C "$TREE" read-tree "$base"
+	for patch in "$TOP"/series/*/hunks.patch; do
+		out=$(git -C "$TREE" apply --cached --verbose "$patch" 2>&1)
+		if grep -i 'offset\|fuzz' <<<"$out"; then
+			echo "$patch"
+			return 1
+		fi
+	done
+}
+
+# Each new file at an in-tree path belongs to exactly one patch.
+claimed_once() {
+	cd "$TOP"
+	git ls-files -c -o --exclude-standard include kernel rust samples tools Documentation | sort >"$scratch/there"
+	cat series/*/files | sort >"$scratch/claimed"
+	uniq -d "$scratch/claimed" | sed 's/^/claimed twice: /' | tee "$scratch/twice"
+	diff "$scratch/there" <(sort -u "$scratch/claimed") && [ ! -s "$scratch/twice" ]
+}
+
+# The mailed series makes the same tree, byte for byte. Only the files that it
+# touches are checked out.
+git_am() {
+	"$TOP/dev/series"
+	git clone -q --shared --no-checkout "$TREE" "$scratch/am"
+	cd "$scratch/am"
+	git sparse-checkout set --no-cone $(git diff --name-only "$base" "$tip" | sed 's|^|/|')
+	git checkout -q -B am "$base"
+	git -c user.name=check -c user.email=check@localhost am -q $(ls "$BUILD"/series/*.patch | grep -v /0000-)
+	[ "$(git rev-parse 'HEAD^{tree}')" = "$(git rev-parse "$tip^{tree}")" ]
+}
+
+# What is ignored, and why: whoever sends the series signs it; its first patch has
+# the MAINTAINERS entry for all; and the hooks are declared once in a list that is
+# expanded several times, which is no function and no expression, as the rules about
+# macros presume; what a loader sets in a BPF program is const volatile. Tracepoints
+# have a layout of their own, unnamed padding is how the header of BPF has it, and
+# commands of bpftool are weak so that they can be left out.
+checkpatch() {
+	"$TOP/dev/inside" bash -c 'cd build/linux && ls ../series/*.patch | grep -v 0000- | xargs perl scripts/checkpatch.pl --strict --no-summary --terse --showfile \
+		--ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES,COMPLEX_MACRO,MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON,VOLATILE' |
+		sed '/^include\/trace\/events\//d; /\/uapi\/linux\/bpf.h:.*space prohibited before that .:/d; /^tools\/bpf\/bpftool\/main.h:.*weak/d' >"$scratch/checkpatch" || true
+	cat "$scratch/checkpatch"
+	! grep -q ' \(ERROR\|WARNING\|CHECK\): ' "$scratch/checkpatch"
+}

@@ -1,0 +1,37 @@
+# What is written: documentation, help, the README, the scripts. Sourced by dev/check.
+
+# Help, man page and completion of bpftool name the same things, and its man page is
+# one: by the tree's own test and rules.
+bpftool_docs() {
+	cat >"$scratch/docs" <<-'EOF'
+		set -euo pipefail
+		python3 build/linux/tools/testing/selftests/bpf/test_bpftool_synctypes.py
+		make -s -C build/linux/tools/bpf/bpftool/Documentation OUTPUT="$PWD/build/check/" man8 2>&1 |
+			tee build/check/docs.out
+		if grep -i 'warning\|error' build/check/docs.out; then
+			exit 1
+		fi
+		grep -q 'bpftool-sched' build/check/bpftool-sched.8
+	EOF
+	"$TOP/dev/inside" bash build/check/docs
+}
+
+# The program that the README shows is the one that the selftests load.
+readme_program() {
+	local progs=$TOP/tools/testing/selftests/sched_bpf/progs
+	sed -n '/^```c$/,/^```$/p' "$TOP/README.md" | sed '1d;$d' >"$scratch/readme.bpf.c"
+	diff "$progs/readme.bpf.c" "$scratch/readme.bpf.c"
+	[ "$(wc -l <"$scratch/readme.bpf.c")" -lt 20 ]
+}
+
+spelling() {
+	"$TOP/dev/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools dev | xargs -0 codespell -L parm'
+}
+
+scripts_parse() {
+	local f
+	for f in "$TOP"/dev/* "$TOP"/dev/checks/*; do
+		[ -f "$f" ] || continue
+		case $(head -n 1 "$f") in '#!/usr/bin/env bash' | *'Sourced by'*) bash -n "$f" ;; esac
+	done
+}
