@@ -1,5 +1,22 @@
 # What is written: documentation, help, the README, the scripts. Sourced by dev/check.
 
+# The document builds, and so do the comments in kernel-doc. Warnings about other
+# documents are theirs: links that lead out of the folder, which is built alone.
+documentation() {
+	cat >"$scratch/documentation" <<-'EOF'
+		set -euo pipefail
+		top=$PWD
+		cd build/linux
+		make htmldocs SPHINXDIRS=scheduler O="$top/build/check/htmldocs" 2>&1 | tee "$top/build/check/htmldocs.out"
+		if grep 'sched-bpf' "$top/build/check/htmldocs.out"; then
+			exit 1
+		fi
+		test -s "$top/build/check/htmldocs/Documentation/output/scheduler/sched-bpf.html"
+		scripts/kernel-doc -none -Wall -Werror kernel/sched/bpf/*.[ch] include/linux/bpf_sched.h
+	EOF
+	"$TOP/dev/inside" bash build/check/documentation
+}
+
 # Help, man page and completion of bpftool name the same things, and its man page is
 # one: by the tree's own test and rules.
 bpftool_docs() {
