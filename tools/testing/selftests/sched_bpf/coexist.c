@@ -138,7 +138,8 @@ TEST_F(coexist, who_is_asked_about)
 
 	/* The idle ones run only when no other does, so these sleep now and then. */
 	start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC);
-	start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC, .policy = SCHED_BATCH);
+	/* Works for longer than the other sleeps, which so wakes up meanwhile. */
+	start(.kind = SLEEPER, .work_ns = 3 * NSEC_PER_MSEC, .policy = SCHED_BATCH);
 	start(.kind = HOG, .policy = SCHED_IDLE);
 	start(.kind = SLEEPER, .policy = SCHED_IDLE);
 	start(.kind = SLEEPER, .policy = SCHED_FIFO);
