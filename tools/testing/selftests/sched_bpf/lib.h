@@ -139,6 +139,13 @@ bool policy_gone(const char *policy);
 uint64_t get_knob(const char *name);
 int set_knob(const char *name, uint64_t val);
 
+/*
+ * Let calls take as long as they may be allowed to, where that is not the subject: of
+ * many policies, as each is slow in a debug kernel, or of a slow one. *before is what
+ * max_call_ns is to be set back to.
+ */
+int allow_slow_calls(uint64_t *before);
+
 /* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
 int cgroup_make(const char *parent, const char *name, char *path, size_t size);
 void cgroup_remove(const char *path);

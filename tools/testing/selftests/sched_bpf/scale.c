@@ -48,9 +48,7 @@ FIXTURE_SETUP(scale)
 {
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
-	/* In a debug kernel so many policies are too slow, which is not the subject. */
-	self->max_call_ns = get_knob("max_call_ns");
-	ASSERT_EQ(0, set_knob("max_call_ns", 10 * NSEC_PER_MSEC));
+	ASSERT_EQ(0, allow_slow_calls(&self->max_call_ns));
 	self->skel = answer__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 }
