@@ -1,5 +1,5 @@
 # The main entry points. Each is idempotent and can be repeated after an
-# interruption; what they do is in dev/. LINUX=path takes another kernel tree as
+# interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
 .PHONY: help setup tree kernel kernel-off selftests vm demo bench test test-vm test-debug check series edit pull clean distclean
@@ -9,56 +9,56 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## Fetch the base source and the tools, into caches outside this checkout
-	@dev/begin
-	@dev/setup
+	@scripts/begin
+	@scripts/setup
 
 tree: setup ## Generate build/linux: the base with one commit per patch
-	@dev/tree
+	@scripts/tree
 
 kernel: tree ## Build the kernel to test
-	@dev/kernel
+	@scripts/kernel
 
 kernel-off: kernel ## Build the same kernel without CONFIG_BPF_SCHED
-	@dev/kernel off
+	@scripts/kernel off
 
 selftests: kernel ## Build the selftests, bpftool, libbpf and the tools in Rust
-	@dev/selftests
+	@scripts/selftests
 
 vm: selftests ## Open a shell in the booted kernel
-	@dev/vm
+	@scripts/vm
 
 demo: selftests ## Show a policy changing what the scheduler does
-	@dev/demo
+	@scripts/demo
 
 bench: selftests ## Measure what hooks and policies cost
-	@dev/vm -i -l bench -t 120 build/kselftest/sched_bpf/bench
+	@scripts/vm -i -l bench -t 120 build/kselftest/sched_bpf/bench
 
 test: selftests kernel-off ## Run every test; the last line counts them
-	@dev/test
+	@scripts/test
 
 test-vm: selftests ## Run the selftests only; T=hooks runs one of their programs
-	@dev/test vm
+	@scripts/test vm
 
 test-debug: selftests ## Run the selftests on a kernel that checks itself; takes long
-	@dev/kernel debug
-	@dev/selftests debug
-	@dev/test debug
+	@scripts/kernel debug
+	@scripts/selftests debug
+	@scripts/test debug
 
 check: selftests kernel-off ## Run the tests that need no virtual machine
-	@dev/check
+	@scripts/check
 
 series: tree ## Export the mailable patches to build/series
-	@dev/series
+	@scripts/series
 
 edit: tree ## Say how to edit the series as commits in build/linux
 	@echo "build/linux is on branch sched_bpf, one commit per patch. Change commits there"
 	@echo "(git commit --fixup=COMMIT, git rebase -i --autosquash), then run: make pull"
 
 pull: ## Take the commits of build/linux back into series/ and the files here
-	@dev/pull
+	@scripts/pull
 
 clean: ## Remove what was built here
 	rm -rf build
 
 distclean: clean ## Remove the caches too
-	@dev/distclean
+	@scripts/distclean

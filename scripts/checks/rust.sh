@@ -1,4 +1,4 @@
-# The crate, the samples, and what does not compile. Sourced by dev/check.
+# The crate, the samples, and what does not compile. Sourced by scripts/check.
 
 # How a Rust object of the kernel was made, for others to be made alike: `saved OBJECT`
 # is its command without what it writes. Sourced inside, in the folder of the objects.
@@ -35,7 +35,7 @@ misuse_does_not_compile() {
 		sed -n '/^\/\/! ```ignore$/,/^\/\/! ```$/s|^//! \{0,1\}||p' "$top/rust/sched_bpf/lib.rs" |
 			grep -v '^```' >"$example"
 		test "$(wc -l <"$example")" -lt 40
-		for file in "$example" "$top"/dev/compile-fail/*.rs; do
+		for file in "$example" "$top"/scripts/compile-fail/*.rs; do
 			rc=0
 			eval "$policy --error-format=short --out-dir $out --emit=obj=$out/misuse.o $file" >"$out/said" 2>&1 || rc=$?
 			if [ "$file" = "$example" ] || [ "$(basename "$file")" = correct.rs ]; then
@@ -50,17 +50,17 @@ misuse_does_not_compile() {
 			done <"$out/expected"
 			! grep -vF -f "$out/expected" "$out/errors" >"$out/others" || { not 'is told something else:'; head -n 3 "$out/others"; }
 		done
-		file=$top/dev/compile-fail/correct.rs
+		file=$top/scripts/compile-fail/correct.rs
 		test -e "$file" || not 'is not there'
 		exit "$status"
 	EOF
-	"$TOP/dev/inside" bash build/check/misuse
+	"$TOP/scripts/inside" bash build/check/misuse
 }
 
 # By the tree's own rules. The first file names the others of its crate.
 rust_format() {
-	"$TOP/dev/inside" bash -c 'rustfmt --check --color never --config-path build/linux/.rustfmt.toml \
-		rust/sched_bpf/lib.rs samples/rust/*.rs dev/compile-fail/*.rs'
+	"$TOP/scripts/inside" bash -c 'rustfmt --check --color never --config-path build/linux/.rustfmt.toml \
+		rust/sched_bpf/lib.rs samples/rust/*.rs scripts/compile-fail/*.rs'
 }
 
 # What `make CLIPPY=1` and `make rustdoc` would say of the crate and of the samples:
@@ -89,7 +89,7 @@ rust_lints() {
 		test -s "$out/links"
 		test ! -s "$out/said"
 	EOF
-	"$TOP/dev/inside" bash build/check/lints
+	"$TOP/scripts/inside" bash build/check/lints
 }
 
 # A policy needs no unsafe code: what the macros of the crate expand to is not its own.
@@ -101,7 +101,7 @@ samples_are_safe() {
 			eval "$(saved "$object") -Funsafe_code --out-dir $out --emit=metadata"
 		done
 	EOF
-	"$TOP/dev/inside" bash build/check/safe
+	"$TOP/scripts/inside" bash build/check/safe
 }
 
 # A panic with the lock of an rq held stops the machine. Neither in the samples, with
@@ -128,5 +128,5 @@ policies_do_not_panic() {
 		done | tee "$out/panics"
 		test ! -s "$out/panics"
 	EOF
-	"$TOP/dev/inside" bash build/check/panics
+	"$TOP/scripts/inside" bash build/check/panics
 }

@@ -1,4 +1,4 @@
-# What was compiled of the hooks. Sourced by dev/check.
+# What was compiled of the hooks. Sourced by scripts/check.
 
 # With the option off fair.c compiles to what it was: the instructions of the
 # base's file, compiled by the same command, are those of the patched one.
@@ -20,7 +20,7 @@ off_is_unchanged() {
 		test -s ../check/off/base
 		cmp ../check/off/base ../check/off/patched
 	EOF
-	"$TOP/dev/inside" bash build/check/off/run
+	"$TOP/scripts/inside" bash build/check/off/run
 }
 
 # With the option on and no policy attached, each hook in fair.c is one patched nop:
@@ -42,5 +42,5 @@ hooks_are_nops() {
 			done <build/check/sites
 		done
 	EOF
-	"$TOP/dev/inside" bash build/check/nops
+	"$TOP/scripts/inside" bash build/check/nops
 }

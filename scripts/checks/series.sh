@@ -1,4 +1,4 @@
-# The patches themselves. Sourced by dev/check.
+# The patches themselves. Sourced by scripts/check.
 
 # A hunk that is found at another line than it says was made for another base.
 no_fuzz_no_offset() {
@@ -27,7 +27,7 @@ claimed_once() {
 # The mailed series makes the same tree, byte for byte. Only the files that it
 # touches are checked out.
 git_am() {
-	"$TOP/dev/series"
+	"$TOP/scripts/series"
 	git clone -q --shared --no-checkout "$TREE" "$scratch/am"
 	cd "$scratch/am"
 	git sparse-checkout set --no-cone $(git diff --name-only "$base" "$tip" | sed 's|^|/|')
@@ -43,7 +43,7 @@ git_am() {
 # have a layout of their own, unnamed padding is how the header of BPF has it, and
 # commands of bpftool are weak so that they can be left out.
 checkpatch() {
-	"$TOP/dev/inside" bash -c 'cd build/linux && ls ../series/*.patch | grep -v 0000- | xargs perl scripts/checkpatch.pl --strict --no-summary --terse --showfile \
+	"$TOP/scripts/inside" bash -c 'cd build/linux && ls ../series/*.patch | grep -v 0000- | xargs perl scripts/checkpatch.pl --strict --no-summary --terse --showfile \
 		--ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES,COMPLEX_MACRO,MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON,VOLATILE' |
 		sed '/^include\/trace\/events\//d; /\/uapi\/linux\/bpf.h:.*space prohibited before that .:/d; /^tools\/bpf\/bpftool\/main.h:.*weak/d' >"$scratch/checkpatch" || true
 	cat "$scratch/checkpatch"

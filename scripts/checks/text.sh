@@ -1,4 +1,4 @@
-# What is written: documentation, help, the README, the scripts. Sourced by dev/check.
+# What is written: documentation, help, the README, the scripts. Sourced by scripts/check.
 
 # The document builds, and so do the comments in kernel-doc. Warnings about other
 # documents are theirs: links that lead out of the folder, which is built alone.
@@ -14,7 +14,7 @@ documentation() {
 		test -s "$top/build/check/htmldocs/Documentation/output/scheduler/sched-bpf.html"
 		scripts/kernel-doc -none -Wall -Werror kernel/sched/bpf/*.[ch] include/linux/bpf_sched.h
 	EOF
-	"$TOP/dev/inside" bash build/check/documentation
+	"$TOP/scripts/inside" bash build/check/documentation
 }
 
 # Help, man page and completion of bpftool name the same things, and its man page is
@@ -30,7 +30,7 @@ bpftool_docs() {
 		fi
 		grep -q 'bpftool-sched' build/check/bpftool-sched.8
 	EOF
-	"$TOP/dev/inside" bash build/check/docs
+	"$TOP/scripts/inside" bash build/check/docs
 }
 
 # The program that the README shows is the one that the selftests load.
@@ -42,12 +42,12 @@ readme_program() {
 }
 
 spelling() {
-	"$TOP/dev/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools dev | xargs -0 codespell -L parm'
+	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm'
 }
 
 scripts_parse() {
 	local f
-	for f in "$TOP"/dev/* "$TOP"/dev/checks/*; do
+	for f in "$TOP"/scripts/* "$TOP"/scripts/checks/*; do
 		[ -f "$f" ] || continue
 		case $(head -n 1 "$f") in '#!/usr/bin/env bash' | *'Sourced by'*) bash -n "$f" ;; esac
 	done
