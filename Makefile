@@ -31,7 +31,7 @@ demo: selftests ## Show a policy changing what the scheduler does
 	@scripts/demo
 
 bench: selftests ## Measure what hooks and policies cost
-	@scripts/vm -i -l bench -t 120 build/kselftest/sched_bpf/bench
+	@scripts/bench
 
 test: selftests kernel-off ## Run every test; the last line counts them
 	@scripts/test

@@ -23,31 +23,44 @@ struct task_struct;
  * @BPF_SCHED_F_SHADOW: ask and count, never obey: the way to try a policy on a
  *	system that matters. An answer of a shadow policy does not keep the
  *	policies after it from being asked.
- * @BPF_SCHED_F_DETACH_OVERRULED: detach the policy when it is overruled too
- *	often, see overruled_limit in Documentation/scheduler/sched-bpf.rst,
- *	instead of reporting it only.
  */
 enum bpf_sched_flags {
 	BPF_SCHED_F_SHADOW		= 1U << 0,
-	BPF_SCHED_F_DETACH_OVERRULED	= 1U << 1,
 };
 
-#define BPF_SCHED_F_ALL	(BPF_SCHED_F_SHADOW | BPF_SCHED_F_DETACH_OVERRULED)
+#define BPF_SCHED_F_ALL	BPF_SCHED_F_SHADOW
 
 /**
- * enum bpf_sched_verdict - names of answers, of which only the sign counts
+ * enum bpf_sched_verdict - names of answers
  * @BPF_SCHED_NO_OPINION: do what the fair class does without a policy
  * @BPF_SCHED_NO_PREEMPT: to a wakeup: the wakee does not preempt now
  * @BPF_SCHED_PREEMPT: to a wakeup: the wakee preempts
- * @BPF_SCHED_KEEP: to cfs_check_preempt_tick(): the turn goes on
- * @BPF_SCHED_RESCHED: to cfs_check_preempt_tick(): the turn ends
+ * @BPF_SCHED_PREEMPT_NOW: to a wakeup: it does so at once, where the kernel would
+ *	wait for the tick or the return to user space (PREEMPT_LAZY)
+ * @BPF_SCHED_KEEP: to cfs_check_preempt_tick(): the request grows
+ * @BPF_SCHED_RESCHED: to cfs_check_preempt_tick(): the request ends
+ *
+ * Only the sign counts of others, and they mean what the verdict of their sign does.
  */
 enum bpf_sched_verdict {
 	BPF_SCHED_NO_OPINION	= 0,
 	BPF_SCHED_NO_PREEMPT	= -1,
 	BPF_SCHED_PREEMPT	= 1,
+	BPF_SCHED_PREEMPT_NOW	= 2,
 	BPF_SCHED_KEEP		= -1,
 	BPF_SCHED_RESCHED	= 1,
+};
+
+/**
+ * enum bpf_sched_wake_flags - what is known of a wakeup
+ * @BPF_SCHED_WAKE_FORK: it is the first one of a new task
+ * @BPF_SCHED_WAKE_SYNC: the waker says that it is about to sleep
+ * @BPF_SCHED_WAKE_MIGRATED: the wakee ran on another CPU before
+ */
+enum bpf_sched_wake_flags {
+	BPF_SCHED_WAKE_FORK	= 0x04,
+	BPF_SCHED_WAKE_SYNC	= 0x10,
+	BPF_SCHED_WAKE_MIGRATED	= 0x20,
 };
 
 /**
@@ -100,9 +113,9 @@ struct bpf_sched_ops {
  *	   BPF_F_BEFORE first; BPF_F_PREORDER has the meaning that it has for a link
  *
  * What is attached so is bounded, counted, shown and switched off as a policy of a
- * BPF program is, and detached when its cgroup is removed, when it is too slow or, if
- * its flags say so, overruled too often: the registration stays, to be ended by
- * bpf_sched_unregister(). How long a call takes, nobody but its author limits.
+ * BPF program is, and detached when its cgroup is removed or when it takes too much
+ * time: the registration stays, to be ended by bpf_sched_unregister(). How long a
+ * single call takes, nobody but its author limits.
  */
 struct bpf_sched_registration {
 	struct module *owner;
@@ -114,9 +127,11 @@ int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sche
 int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_ops *new);
 void bpf_sched_unregister(struct bpf_sched_registration *reg);
 
-/* What a policy may ask of an entity; see kernel/sched/bpf/ for each. */
+/* What a policy may ask of an entity; see kfuncs.c and module.c of kernel/sched/bpf/. */
 struct task_struct *bpf_sched_entity_task(struct sched_entity *se);
 s64 bpf_sched_entity_lag(struct sched_entity *se);
+int bpf_sched_entity_eligible(struct sched_entity *se);
+u32 bpf_sched_entity_nr_runnable(struct sched_entity *se);
 long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 cgrpid);
 
 #endif /* _LINUX_BPF_SCHED_H */

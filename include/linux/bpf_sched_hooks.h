@@ -4,19 +4,21 @@
  *
  * Each BPF_SCHED_HOOK(hook, (parameters), (arguments)) below is the only
  * declaration of that hook. The member of struct bpf_sched_ops, the static key,
- * the static call, the CFI stub and the counters follow from it; the member
- * also gets a last parameter, "this". To add a hook:
- * add its entry here, call it from fair.c through a wrapper in
- * kernel/sched/bpf/hooks.h that bounds its answer, and add its test.
+ * the call, the CFI stub and the counters follow from it; the member also gets a
+ * last parameter, "this". To add a hook: add its entry here, call it from fair.c
+ * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer in
+ * kernel/sched/bpf/answer.c, and add its test.
  *
  * This file is included several times and has no include guard.
  *
  * Rules for every hook:
  *
+ * - A policy supplies what EEVDF takes as input: what a wakeup does, the size of a
+ *   request, its early end. EEVDF picks, and keeps the accounts.
  * - It is called with the rq lock of the CPU in question held and interrupts
  *   off. It must not sleep, take an rq or pi lock, or wake a task.
- * - It answers with an int of which only the sign counts: negative, zero (no
- *   opinion: what the fair class does without a policy) or positive.
+ * - It answers with an int; zero is no opinion: what the fair class does without a
+ *   policy.
  * - A NULL member is the same as an answer of zero, at no cost.
  * - RT, deadline, stop, idle and sched_ext tasks are never asked about.
  */
@@ -25,7 +27,7 @@
  * DOC: cfs_check_preempt_wakeup
  *
  * ``int cfs_check_preempt_wakeup(struct task_struct *curr,
- * struct task_struct *p, const struct bpf_sched_policy *this)``
+ * struct task_struct *p, u64 wake_flags, const struct bpf_sched_policy *this)``
  *
  * May the wakee @p preempt @curr? Asked in wakeup_preempt_fair(), which is
  * called for wakeups and for tasks that arrive otherwise, by fork, migration or
@@ -38,41 +40,43 @@
  *
  * @p: the wakee, already queued on that CPU.
  *
- * Returns < 0: @p does not preempt @curr now. It stays queued and competes
- * when the slice of @curr is used up, after max_hold_ns at the latest.
+ * @wake_flags: of enum bpf_sched_wake_flags; others may be set.
  *
- * Returns > 0: @p preempts @curr and is the next task picked, if @p is eligible
- * (its lag is not negative); overruled otherwise, as mostly for a wakee that
- * slept too shortly to make up for what it ran too much. It is not picked if it stops
- * being eligible before, or if a later wakee is granted the same.
+ * Returns < 0: PREEMPT_WAKEUP_NONE. The wakeup changes nothing for @curr: @p stays
+ * queued and competes at the next pick.
+ *
+ * Returns > 0: PREEMPT_WAKEUP_SHORT, as for a wakee with a shorter slice. If @p is
+ * eligible (its lag is not negative) @curr loses its protection, the CPU
+ * reschedules, and @p is the next buddy. Overruled otherwise, as mostly for a
+ * wakee that slept too shortly to make up for what it ran too much. With
+ * BPF_SCHED_PREEMPT_NOW the reschedule is not lazy: it does not wait for the tick
+ * or the return to user space.
  */
 BPF_SCHED_HOOK(cfs_check_preempt_wakeup,
-	       (struct task_struct *curr, struct task_struct *p),
-	       (curr, p))
+	       (struct task_struct *curr, struct task_struct *p, u64 wake_flags),
+	       (curr, p, wake_flags))
 
 /**
  * DOC: cfs_wakeup_preempt_entity
  *
  * ``int cfs_wakeup_preempt_entity(struct sched_entity *curr,
- * struct sched_entity *se, const struct bpf_sched_policy *this)``
+ * struct sched_entity *se, u64 wake_flags, const struct bpf_sched_policy *this)``
  *
- * Should the entity @se win the comparison with @curr? Asked in
- * wakeup_preempt_fair() where the slices and virtual deadlines of the two are
- * about to be compared. It is narrower than cfs_check_preempt_wakeup(): it is
- * not asked for a wakeup that was decided before, by that hook, by WF_FORK or by
- * WF_SYNC. It is asked once more if the comparison has to be repeated because
- * the pick completed a delayed dequeue.
+ * The same question about the entities, at the same place, asked if no policy has
+ * an opinion on cfs_check_preempt_wakeup().
  *
  * @curr: the entity of the task picked on this CPU.
  *
  * @se: the entity of the wakee. Under flat EEVDF the entities that compete, and
  * so both of these, are tasks' entities.
  *
+ * @wake_flags: as for cfs_check_preempt_wakeup().
+ *
  * Returns: as cfs_check_preempt_wakeup().
  */
 BPF_SCHED_HOOK(cfs_wakeup_preempt_entity,
-	       (struct sched_entity *curr, struct sched_entity *se),
-	       (curr, se))
+	       (struct sched_entity *curr, struct sched_entity *se, u64 wake_flags),
+	       (curr, se, wake_flags))
 
 /**
  * DOC: cfs_check_preempt_tick
@@ -80,28 +84,53 @@ BPF_SCHED_HOOK(cfs_wakeup_preempt_entity,
  * ``int cfs_check_preempt_tick(struct sched_entity *curr,
  * unsigned long delta_exec, const struct bpf_sched_policy *this)``
  *
- * Should the turn of @curr end? Asked in update_curr() whenever the run time of
- * @curr is accounted while another fair task wants to run: at each tick, at a
- * wakeup on this CPU, when the CPU reschedules, and when the CPU time of @curr is
- * read, by itself or from another CPU; so @curr need not be ``current``.
- * Not asked while a wakee that a policy granted preemption waits to be picked,
- * nor for a SCHED_IDLE task, which gives way to all others.
+ * Should the request of @curr go on or end, while another fair task wants to run?
+ * Asked in update_curr() where the request is used up or its protection has ended,
+ * unless a reschedule is pending already, and at each tick in between. Not asked
+ * for a task that is about to sleep, nor for a SCHED_IDLE task, which gives way to
+ * all others. @curr need not be ``current``.
  *
- * @curr: the entity whose turn it is.
+ * @curr: the entity whose request it is.
  *
  * @delta_exec: nanoseconds of execution since it was picked; on 32-bit machines
  * it wraps after 4.3 s.
  *
- * Returns < 0: keep running. Holds against the end of the slice, against a
- * reschedule that is already pending and against later wakeups, until the
- * question is next answered otherwise. Bounded by max_hold_ns.
+ * Returns < 0: the request grows, so that it and its protection last for another
+ * tick; asked again then. What it grows to is bounded by max_slice_ns, and is a
+ * debt as any: @curr is not picked again before the others had as much. Overruled
+ * for a task that has a slice of its own, by sched_setattr().
  *
- * Returns > 0: the request of @curr ends here, as if its slice were used up: it
- * gets a later virtual deadline at an unchanged vruntime, and the CPU
- * reschedules. Overruled while @delta_exec is below 0.1 ms.
+ * Returns > 0: the request ends here, as if it were used up: @curr gets a later
+ * virtual deadline at an unchanged vruntime, no protection, and the CPU
+ * reschedules. Overruled while @delta_exec is below 0.1 ms, the shortest request.
  */
 BPF_SCHED_HOOK(cfs_check_preempt_tick,
 	       (struct sched_entity *curr, unsigned long delta_exec),
 	       (curr, delta_exec))
+
+/**
+ * DOC: cfs_slice
+ *
+ * ``int cfs_slice(struct sched_entity *se, u64 slice,
+ * const struct bpf_sched_policy *this)``
+ *
+ * How long is the next request of @se? Its virtual deadline follows from it: a
+ * short request is served soon, a long one is not interrupted for long. Asked in
+ * update_deadline(), where a request is used up, and in place_entity(), where a
+ * task starts to compete for a CPU with a new request, mostly by a wakeup. Not
+ * asked for a task that has a slice of its own, by sched_setattr().
+ *
+ * @se: the entity of a task, which may not be queued yet.
+ *
+ * @slice: what it is without a policy: the base slice, in nanoseconds.
+ *
+ * Returns > 0: nanoseconds, in place of the base slice; clamped to 0.1 ms and
+ * max_slice_ns. Shares of the CPU do not depend on it.
+ *
+ * Returns < 0: nothing that means anything: overruled.
+ */
+BPF_SCHED_HOOK(cfs_slice,
+	       (struct sched_entity *se, u64 slice),
+	       (se, slice))
 
 #undef BPF_SCHED_HOOK

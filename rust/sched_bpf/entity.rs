@@ -7,6 +7,7 @@
 use super::{
     Cgroup,
     Nanos,
+    RqLocked,
     VirtualDelta,
     VirtualTime,
     Weight, //
@@ -35,6 +36,41 @@ pub enum SchedPolicy {
     Idle,
     /// Another class. A policy is not asked about such a task.
     Other,
+}
+
+/// What is known of a wakeup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WakeFlags(u64);
+
+impl WakeFlags {
+    /// Flags of the kernel, of which those without a method here are nobody's business.
+    #[inline]
+    pub(crate) const fn new(flags: u64) -> Self {
+        Self(flags)
+    }
+
+    #[inline]
+    const fn has(self, flag: bindings::bpf_sched_wake_flags) -> bool {
+        self.0 & flag as u64 != 0
+    }
+
+    /// Is it the first wakeup of a new task?
+    #[inline]
+    pub const fn is_fork(self) -> bool {
+        self.has(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK)
+    }
+
+    /// Does the waker say that it is about to sleep?
+    #[inline]
+    pub const fn is_sync(self) -> bool {
+        self.has(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC)
+    }
+
+    /// Did the wakee run on another CPU before?
+    #[inline]
+    pub const fn is_migrated(self) -> bool {
+        self.has(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_MIGRATED)
+    }
 }
 
 /// A task that a policy is asked about, for as long as it is asked.
@@ -113,7 +149,7 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// The CPU that it is queued on or runs on.
+    /// The CPU that it runs on, is queued on or is about to be queued on.
     #[inline]
     pub fn cpu(self) -> CpuId {
         // SAFETY: Valid by the type invariant.
@@ -220,7 +256,7 @@ impl<'a> Entity<'a> {
         (!task.is_null()).then(|| unsafe { Task::from_raw(task) })
     }
 
-    /// The length of its requests.
+    /// The size of its request.
     #[inline]
     pub fn slice(self) -> Nanos {
         Nanos::new(field!(self, slice))
@@ -239,11 +275,29 @@ impl<'a> Entity<'a> {
     }
 
     /// The service that it is owed: negative if it got more than its share since it was queued.
-    /// A wakee preempts only if this is not negative.
+    /// It means nothing where it is not queued, as it may be for [`Policy::slice`].
+    ///
+    /// [`Policy::slice`]: super::Policy::slice
     #[inline]
-    pub fn lag(self) -> VirtualDelta {
+    pub fn lag(self, _cx: &RqLocked<'_>) -> VirtualDelta {
         // SAFETY: Valid, and its rq is locked, by the type invariant.
         VirtualDelta::new(unsafe { bindings::bpf_sched_entity_lag(self.ptr.as_ptr()) })
+    }
+
+    /// May it be picked, as its lag is not negative? A wakee preempts only if so.
+    ///
+    /// In C this can fail, for an entity whose rq is not locked; a view is never of such a one.
+    #[inline]
+    pub fn eligible(self, _cx: &RqLocked<'_>) -> bool {
+        // SAFETY: Valid, and its rq is locked, by the type invariant.
+        unsafe { bindings::bpf_sched_entity_eligible(self.ptr.as_ptr()) > 0 }
+    }
+
+    /// How many tasks of the fair class want its CPU, the running one included.
+    #[inline]
+    pub fn nr_runnable(self, _cx: &RqLocked<'_>) -> u32 {
+        // SAFETY: Valid, and its rq is locked, by the type invariant.
+        unsafe { bindings::bpf_sched_entity_nr_runnable(self.ptr.as_ptr()) }
     }
 
     /// Its weight among all that compete for the CPU, from its nice value and the weights of its
@@ -259,9 +313,9 @@ impl<'a> Entity<'a> {
         Nanos::new(field!(self, sum_exec_runtime))
     }
 
-    /// How long it has run in its present turn, or did in its last one.
+    /// How long it has run since it was last picked.
     #[inline]
-    pub fn exec_time_of_turn(self) -> Nanos {
+    pub fn exec_time_since_pick(self) -> Nanos {
         self.exec_time() - Nanos::new(field!(self, prev_sum_exec_runtime))
     }
 

@@ -3,9 +3,10 @@
 //! Policies for the fair scheduling class, in safe Rust.
 //!
 //! A policy answers narrow questions at the decision points of the fair class, such as "may this
-//! wakee preempt?", and leaves everything else to it. It fills the same table as a policy that is
-//! a BPF program, `struct bpf_sched_ops`, and is asked, bounded, counted, shown and switched off
-//! by the same code: see `Documentation/scheduler/sched-bpf.rst`, and `bpftool sched show`.
+//! wakee preempt?", and leaves everything else to it: EEVDF picks, and keeps the accounts. It fills
+//! the same table as a policy that is a BPF program, `struct bpf_sched_ops`, and is asked, bounded,
+//! counted, shown and switched off by the same code: see `Documentation/scheduler/sched-bpf.rst`,
+//! and `bpftool sched show`.
 //!
 //! C headers: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h),
 //! [`include/linux/bpf_sched_hooks.h`](srctree/include/linux/bpf_sched_hooks.h).
@@ -15,14 +16,14 @@
 //! A whole module:
 //!
 //! ```ignore
-//! //! Tasks of negative nice values preempt others when they wake up.
+//! //! Tasks of negative nice values have short requests, which are served soon.
 //!
 //! use sched_bpf::prelude::*;
 //!
 //! module_sched_policy! {
 //!     type: NiceFirst,
 //!     name: "nice_first",
-//!     description: "Tasks of negative nice values preempt others",
+//!     description: "Serve tasks of negative nice values soon",
 //!     license: "GPL",
 //!     params: {
 //!         shadow: bool {
@@ -46,12 +47,10 @@
 //! impl Policy for NiceFirst {
 //!     const NAME: &'static CStr = c"nice_first";
 //!
-//!     fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, p: Task<'_>) -> Wakeup {
-//!         if p.nice() < 0 && curr.nice() >= 0 {
-//!             Wakeup::Preempt
-//!         } else {
-//!             Wakeup::NoOpinion
-//!         }
+//!     fn slice(&self, _: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
+//!         let short = Nanos::from_micros(500).min(stock);
+//!
+//!         (se.task()?.nice() < 0).then_some(short)
 //!     }
 //! }
 //! ```
@@ -73,7 +72,8 @@
 //! # What this does not do
 //!
 //! - Limit how long a callback takes. The verifier does that for a BPF program; a module is
-//!   trusted with it. A policy that is mostly slow is detached, but a loop without an end is one.
+//!   trusted with it. A policy that takes too much time of a CPU is detached, but not before its
+//!   call ends.
 //! - Keep a callback from a panic of its own making, such as an index that is out of range, a sum
 //!   that overflows with `CONFIG_RUST_OVERFLOW_CHECKS`, or a stack that is too deep. Nothing in
 //!   this crate panics.
@@ -114,7 +114,8 @@ pub use context::{
 pub use entity::{
     Entity,
     SchedPolicy,
-    Task, //
+    Task,
+    WakeFlags, //
 };
 pub use error::{
     Error,
@@ -182,6 +183,7 @@ pub mod prelude {
         Tick,
         VirtualDelta,
         VirtualTime,
+        WakeFlags,
         Wakeup,
         Weight, //
     };

@@ -110,7 +110,7 @@ macro_rules! module_sched_policy {
         const _: () = {
             #[cfg(MODULE)]
             #[link_section = ".modinfo"]
-            #[used]
+            #[used(compiler)]
             static IMPORT_NS: [u8; 20] = *b"import_ns=SCHED_BPF\0";
         };
     };

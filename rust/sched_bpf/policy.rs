@@ -5,6 +5,7 @@
 //! C header: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h)
 
 use super::{
+    verdict::slice_to_c,
     Entity,
     Error,
     Flags,
@@ -14,6 +15,7 @@ use super::{
     RqLocked,
     Task,
     Tick,
+    WakeFlags,
     Wakeup, //
 };
 use core::{
@@ -75,24 +77,36 @@ pub trait Policy: Send + Sync + 'static {
         _cx: &RqLocked<'_>,
         _curr: Task<'_>,
         _wakee: Task<'_>,
+        _flags: WakeFlags,
     ) -> Wakeup {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Should `wakee` win the comparison of slices and deadlines with `curr`? Not asked for a
-    /// wakeup that was decided before.
+    /// May `wakee` preempt `curr`? Asked at the same place about their entities, if no policy has
+    /// an opinion on [`check_preempt_wakeup`](Self::check_preempt_wakeup).
     fn wakeup_preempt_entity(
         &self,
         _cx: &RqLocked<'_>,
         _curr: Entity<'_>,
         _wakee: Entity<'_>,
+        _flags: WakeFlags,
     ) -> Wakeup {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Should the turn of `curr` end, which has run for `ran` since it was picked, while another
-    /// task waits?
+    /// Should the request of `curr` go on or end, while another task waits? It has run for `ran`
+    /// since it was picked.
     fn check_preempt_tick(&self, _cx: &RqLocked<'_>, _curr: Entity<'_>, _ran: Nanos) -> Tick {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// How long is the next request of `se`, which is `stock` if nobody has an opinion? A short
+    /// one is served soon, a long one is not interrupted for long; the share of the CPU stays what
+    /// it is. It is clamped to 0.1 ms and `max_slice_ns`. Not asked for a task that has a slice of
+    /// its own.
+    ///
+    /// `se` may not be queued yet; it is about to be then.
+    fn slice(&self, _cx: &RqLocked<'_>, _se: Entity<'_>, _stock: Nanos) -> Option<Nanos> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 }
@@ -160,6 +174,11 @@ impl<T: Policy> Table<T> {
                 } else {
                     None
                 },
+                cfs_slice: if T::HAS_SLICE {
+                    Some(Self::slice)
+                } else {
+                    None
+                },
                 flags: flags.into(),
                 name: Self::NAME,
             }),
@@ -195,10 +214,12 @@ impl<T: Policy> Table<T> {
     unsafe extern "C" fn check_preempt_wakeup(
         curr: *mut bindings::task_struct,
         p: *mut bindings::task_struct,
+        wake_flags: u64,
         this: *const bindings::bpf_sched_policy,
     ) -> c_int {
         // SAFETY: `bpf_sched_ask_cfs_check_preempt_wakeup()` is called with the rq locked that
-        // both tasks are on, asks inside an RCU read-side section, and passes its handle.
+        // both tasks are on and with interrupts off, which makes an RCU read-side section, and
+        // passes the handle of the policy.
         let (policy, cx, curr, wakee) = unsafe {
             (
                 Self::policy(this),
@@ -208,7 +229,9 @@ impl<T: Policy> Table<T> {
             )
         };
 
-        policy.check_preempt_wakeup(&cx, curr, wakee).into()
+        policy
+            .check_preempt_wakeup(&cx, curr, wakee, WakeFlags::new(wake_flags))
+            .into()
     }
 
     /// # Safety
@@ -217,10 +240,12 @@ impl<T: Policy> Table<T> {
     unsafe extern "C" fn wakeup_preempt_entity(
         curr: *mut bindings::sched_entity,
         se: *mut bindings::sched_entity,
+        wake_flags: u64,
         this: *const bindings::bpf_sched_policy,
     ) -> c_int {
         // SAFETY: `bpf_sched_ask_cfs_wakeup_preempt_entity()` is called with the rq locked that
-        // both entities are on, asks inside an RCU read-side section, and passes its handle.
+        // both entities are on and with interrupts off, which makes an RCU read-side section, and
+        // passes the handle of the policy.
         let (policy, cx, curr, wakee) = unsafe {
             (
                 Self::policy(this),
@@ -230,7 +255,9 @@ impl<T: Policy> Table<T> {
             )
         };
 
-        policy.wakeup_preempt_entity(&cx, curr, wakee).into()
+        policy
+            .wakeup_preempt_entity(&cx, curr, wakee, WakeFlags::new(wake_flags))
+            .into()
     }
 
     /// # Safety
@@ -242,7 +269,8 @@ impl<T: Policy> Table<T> {
         this: *const bindings::bpf_sched_policy,
     ) -> c_int {
         // SAFETY: `bpf_sched_ask_cfs_check_preempt_tick()` is called with the rq locked that the
-        // entity is on, asks inside an RCU read-side section, and passes its handle.
+        // entity is on and with interrupts off, which makes an RCU read-side section, and passes
+        // the handle of the policy.
         let (policy, cx, curr) = unsafe {
             (
                 Self::policy(this),
@@ -254,6 +282,28 @@ impl<T: Policy> Table<T> {
         policy
             .check_preempt_tick(&cx, curr, Nanos::new(delta_exec as u64))
             .into()
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_ops::cfs_slice`] only.
+    unsafe extern "C" fn slice(
+        se: *mut bindings::sched_entity,
+        slice: u64,
+        this: *const bindings::bpf_sched_policy,
+    ) -> c_int {
+        // SAFETY: `bpf_sched_ask_cfs_slice()` is called with the rq locked that the entity is on
+        // or about to be queued on, which is the rq of its task already, and with interrupts off,
+        // which makes an RCU read-side section, and passes the handle of the policy.
+        let (policy, cx, se) = unsafe {
+            (
+                Self::policy(this),
+                RqLocked::assume(this),
+                Entity::from_raw(se),
+            )
+        };
+
+        slice_to_c(policy.slice(&cx, se, Nanos::new(slice)))
     }
 }
 

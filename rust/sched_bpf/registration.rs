@@ -37,7 +37,7 @@ impl_flags!(
     /// ```ignore
     /// use sched_bpf::{Flag, Flags};
     ///
-    /// let careful: Flags = Flag::Shadow | Flag::DetachOverruled;
+    /// let careful = Flags::from(Flag::Shadow);
     /// let bold = Flags::default();
     /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,9 +48,6 @@ impl_flags!(
     pub enum Flag {
         /// Asked and counted, never obeyed: the way to try a policy on a system that matters.
         Shadow = bindings::bpf_sched_flags_BPF_SCHED_F_SHADOW as u64,
-
-        /// Detached when it is overruled too often, instead of being reported only.
-        DetachOverruled = bindings::bpf_sched_flags_BPF_SCHED_F_DETACH_OVERRULED as u64,
     }
 );
 
@@ -101,9 +98,9 @@ impl Place {
 
 /// A policy that is attached, until this is dropped.
 ///
-/// It may be detached before: by its bounds, see [`Flag::DetachOverruled`], when it is too slow,
-/// or with its cgroup. Then nobody asks it any more, and dropping this only frees it. A policy
-/// whose registration is never dropped is detached when its module is unloaded.
+/// It may be detached before: when it takes too much time of a CPU, or with its cgroup. Then nobody
+/// asks it any more, and dropping this only frees it. A policy whose registration is never dropped
+/// is detached when its module is unloaded.
 ///
 /// Drop it where code may sleep. A policy cannot do otherwise: what it keeps is dropped with it.
 ///

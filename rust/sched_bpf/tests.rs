@@ -29,6 +29,7 @@ mod kunit {
         Tick,
         VirtualDelta,
         VirtualTime,
+        WakeFlags,
         Wakeup, //
     };
     use core::{
@@ -60,7 +61,25 @@ mod kunit {
     impl Policy for WakeupOnly {
         const NAME: &'static CStr = c"wakeup_only";
 
-        fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+        fn check_preempt_wakeup(
+            &self,
+            _: &RqLocked<'_>,
+            _: Task<'_>,
+            _: Task<'_>,
+            _: WakeFlags,
+        ) -> Wakeup {
+            self.0
+        }
+    }
+
+    /// Answers the one hook whose answer is no verdict.
+    struct SliceOnly(Option<Nanos>);
+
+    #[vtable]
+    impl Policy for SliceOnly {
+        const NAME: &'static CStr = c"slice_only";
+
+        fn slice(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Option<Nanos> {
             self.0
         }
     }
@@ -72,8 +91,17 @@ mod kunit {
     impl Policy for Views {
         const NAME: &'static CStr = c"fifteen_letters";
 
-        fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, p: Task<'_>) -> Wakeup {
-            if curr.pid() == p.pid() && curr.entity().task().is_some_and(|t| t.tgid() == p.tgid()) {
+        fn check_preempt_wakeup(
+            &self,
+            _: &RqLocked<'_>,
+            curr: Task<'_>,
+            p: Task<'_>,
+            flags: WakeFlags,
+        ) -> Wakeup {
+            if !flags.is_sync()
+                && curr.pid() == p.pid()
+                && curr.entity().task().is_some_and(|t| t.tgid() == p.tgid())
+            {
                 Wakeup::Preempt
             } else {
                 Wakeup::NoPreempt
@@ -85,8 +113,12 @@ mod kunit {
             cx: &RqLocked<'_>,
             curr: Entity<'_>,
             wakee: Entity<'_>,
+            flags: WakeFlags,
         ) -> Wakeup {
-            if cx.policy_id() == 7 && cx.cgroup_id() == 8 && curr.weight() == wakee.weight() {
+            if flags.is_fork() {
+                Wakeup::PreemptNow
+            } else if cx.policy_id() == 7 && cx.cgroup_id() == 8 && curr.weight() == wakee.weight()
+            {
                 Wakeup::NoPreempt
             } else {
                 Wakeup::NoOpinion
@@ -99,6 +131,10 @@ mod kunit {
             } else {
                 Tick::Resched
             }
+        }
+
+        fn slice(&self, _: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
+            se.task().map(|_| stock - Nanos::from_millis(1))
         }
     }
 
@@ -138,6 +174,10 @@ mod kunit {
             c_int::from(Wakeup::Preempt),
             bindings::bpf_sched_verdict_BPF_SCHED_PREEMPT
         );
+        assert_eq!(
+            c_int::from(Wakeup::PreemptNow),
+            bindings::bpf_sched_verdict_BPF_SCHED_PREEMPT_NOW
+        );
         assert_eq!(c_int::from(Tick::default()), 0);
         assert_eq!(
             c_int::from(Tick::Keep),
@@ -157,18 +197,19 @@ mod kunit {
         assert!(ops.cfs_check_preempt_wakeup.is_some());
         assert!(ops.cfs_wakeup_preempt_entity.is_none());
         assert!(ops.cfs_check_preempt_tick.is_none());
+        assert!(ops.cfs_slice.is_none());
         Ok(())
     }
 
     #[test]
     fn name_and_flags_reach_the_table() -> Result {
-        let answers = answers(Flag::Shadow | Flag::DetachOverruled, Views)?;
+        let answers = answers(Flag::Shadow.into(), Views)?;
         let ops = table(&answers);
 
         // SAFETY: The name ends with a zero, as the name of a policy is shorter.
         let name = unsafe { CStr::from_char_ptr(ops.name.as_ptr()) };
         assert!(name == c"fifteen_letters");
-        assert_eq!(ops.flags, 3);
+        assert_eq!(ops.flags, 1);
         assert!(Flags::shadow(false) == Flags::default());
         assert!(Flags::shadow(true) == Flag::Shadow.into());
         Ok(())
@@ -180,13 +221,18 @@ mod kunit {
             .cast::<bindings::task_struct>()
             .cast_mut();
 
-        for verdict in [Wakeup::NoOpinion, Wakeup::NoPreempt, Wakeup::Preempt] {
+        for verdict in [
+            Wakeup::NoOpinion,
+            Wakeup::NoPreempt,
+            Wakeup::Preempt,
+            Wakeup::PreemptNow,
+        ] {
             let answers = answers(Flags::default(), WakeupOnly(verdict))?;
             let callback = table(&answers).cfs_check_preempt_wakeup.ok_or(EINVAL)?;
             let _rcu = rcu::read_lock();
 
             // SAFETY: This policy looks at nothing but itself.
-            let answer = unsafe { callback(current, current, &this(&answers)) };
+            let answer = unsafe { callback(current, current, 0, &this(&answers)) };
             assert_eq!(answer, c_int::from(verdict));
         }
         Ok(())
@@ -206,19 +252,75 @@ mod kunit {
         let wakeup = ops.cfs_check_preempt_wakeup.ok_or(EINVAL)?;
         let entity = ops.cfs_wakeup_preempt_entity.ok_or(EINVAL)?;
         let tick = ops.cfs_check_preempt_tick.ok_or(EINVAL)?;
+        let slice = ops.cfs_slice.ok_or(EINVAL)?;
+        let sync = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC.into();
+        let fork = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK.into();
         let _rcu = rcu::read_lock();
 
         // SAFETY: The task that runs exists, and what this policy looks at does not change.
         unsafe {
             assert_eq!(
-                wakeup(current, current, &this),
+                wakeup(current, current, 0, &this),
                 c_int::from(Wakeup::Preempt)
             );
-            assert_eq!(entity(se, se, &this), c_int::from(Wakeup::NoPreempt));
+            assert_eq!(
+                wakeup(current, current, sync, &this),
+                c_int::from(Wakeup::NoPreempt)
+            );
+            assert_eq!(entity(se, se, 0, &this), c_int::from(Wakeup::NoPreempt));
+            assert_eq!(entity(se, se, fork, &this), c_int::from(Wakeup::PreemptNow));
             assert_eq!(tick(se, 999_999, &this), c_int::from(Tick::Keep));
             assert_eq!(tick(se, 1_000_000, &this), c_int::from(Tick::Resched));
+            assert_eq!(slice(se, 3_000_000, &this), 2_000_000);
         }
         Ok(())
+    }
+
+    #[test]
+    fn slices_fit_into_an_int() -> Result {
+        let current = ptr::from_ref(&**current!())
+            .cast::<bindings::task_struct>()
+            .cast_mut();
+        // SAFETY: The task that runs exists.
+        let se = unsafe { &raw mut (*current).se };
+
+        for (slice, expected) in [
+            (None, 0),
+            // The smallest request, not the lack of an opinion.
+            (Some(Nanos::ZERO), 1),
+            (Some(Nanos::new(1)), 1),
+            (Some(Nanos::from_millis(3)), 3_000_000),
+            (Some(Nanos::new(c_int::MAX as u64)), c_int::MAX),
+            (Some(Nanos::new(c_int::MAX as u64 + 1)), c_int::MAX),
+            (Some(Nanos::new(u64::from(u32::MAX))), c_int::MAX),
+            (Some(Nanos::new(1 << 32)), c_int::MAX),
+            (Some(Nanos::new(u64::MAX)), c_int::MAX),
+        ] {
+            let answers = answers(Flags::default(), SliceOnly(slice))?;
+            let callback = table(&answers).cfs_slice.ok_or(EINVAL)?;
+            let _rcu = rcu::read_lock();
+
+            // SAFETY: This policy looks at nothing but itself.
+            assert_eq!(unsafe { callback(se, 0, &this(&answers)) }, expected);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn wake_flags_are_those_of_c() {
+        let none = WakeFlags::new(0);
+        let fork = WakeFlags::new(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK.into());
+        let sync = WakeFlags::new(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC.into());
+        let migrated =
+            WakeFlags::new(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_MIGRATED.into());
+
+        assert!(!none.is_fork() && !none.is_sync() && !none.is_migrated());
+        assert!(fork.is_fork() && !fork.is_sync() && !fork.is_migrated());
+        assert!(!sync.is_fork() && sync.is_sync() && !sync.is_migrated());
+        assert!(!migrated.is_fork() && !migrated.is_sync() && migrated.is_migrated());
+        // Others may be set.
+        assert!(WakeFlags::new(u64::MAX).is_sync());
+        assert!(!WakeFlags::new((1 << 63) | 0x08).is_sync());
     }
 
     #[test]
@@ -239,7 +341,7 @@ mod kunit {
         assert!(CpuId::from_u32(kernel::cpu::nr_cpu_ids()).is_none());
         assert!(task.nr_cpus_allowed() >= 1);
         assert!(task.entity().slice() > Nanos::ZERO);
-        assert!(task.entity().exec_time() >= task.entity().exec_time_of_turn());
+        assert!(task.entity().exec_time() >= task.entity().exec_time_since_pick());
         assert_eq!(task.entity().task().map(Task::pid), Some(current!().pid()));
         // Each task is below the root cgroup, whose id is 1, and none below one that is not.
         assert!(task.entity().is_in_id(1));

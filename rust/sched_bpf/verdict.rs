@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h)
 
+use super::Nanos;
 use kernel::{
     bindings,
     ffi::c_int,
@@ -18,15 +19,18 @@ pub enum Wakeup {
     #[default]
     NoOpinion = bindings::bpf_sched_verdict_BPF_SCHED_NO_OPINION,
 
-    /// The wakee does not preempt now. It competes when the slice of the running task is used
-    /// up, after `max_hold_ns` at the latest.
+    /// The wakeup changes nothing for the running task. The wakee competes at the next pick.
     NoPreempt = bindings::bpf_sched_verdict_BPF_SCHED_NO_PREEMPT,
 
-    /// The wakee preempts, if it is eligible; overruled otherwise.
+    /// The wakee preempts, if it is eligible; overruled otherwise. A kernel with `PREEMPT_LAZY`
+    /// waits for the tick or the return to user space.
     Preempt = bindings::bpf_sched_verdict_BPF_SCHED_PREEMPT,
+
+    /// As [`Preempt`](Self::Preempt), but nothing is waited for.
+    PreemptNow = bindings::bpf_sched_verdict_BPF_SCHED_PREEMPT_NOW,
 }
 
-/// The answer to a tick: does the turn of the running task end?
+/// The answer to a tick: does the request of the running task go on?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Tick {
@@ -34,18 +38,20 @@ pub enum Tick {
     #[default]
     NoOpinion = bindings::bpf_sched_verdict_BPF_SCHED_NO_OPINION,
 
-    /// It keeps running, for `max_hold_ns` at the most, and until the question is next answered
-    /// otherwise.
+    /// The request grows, for another tick, up to `max_slice_ns`; overruled there, and for a task
+    /// that has a slice of its own.
     Keep = bindings::bpf_sched_verdict_BPF_SCHED_KEEP,
 
-    /// Its request ends here, as if its slice were used up; overruled in the first 0.1 ms.
+    /// The request ends here, as if it were used up; overruled in the first 0.1 ms.
     Resched = bindings::bpf_sched_verdict_BPF_SCHED_RESCHED,
 }
 
-// Only the sign counts, and each verdict has one of its own.
+// The sign of an answer decides, and each verdict has one of its own: `PreemptNow` is `Preempt`
+// and more.
 static_assert!(Wakeup::NoOpinion as c_int == 0 && Tick::NoOpinion as c_int == 0);
 static_assert!((Wakeup::NoPreempt as c_int) < 0 && (Tick::Keep as c_int) < 0);
 static_assert!(Wakeup::Preempt as c_int > 0 && Tick::Resched as c_int > 0);
+static_assert!(Wakeup::PreemptNow as c_int > Wakeup::Preempt as c_int);
 
 impl From<Wakeup> for c_int {
     #[inline]
@@ -59,4 +65,13 @@ impl From<Tick> for c_int {
     fn from(verdict: Tick) -> c_int {
         verdict as c_int
     }
+}
+
+/// The size of a request as C has it. There zero is no opinion, and nothing is below it: no time
+/// is the least that can be asked for, and what does not fit is the most.
+#[inline]
+pub(crate) fn slice_to_c(slice: Option<Nanos>) -> c_int {
+    slice.map_or(0, |slice| {
+        c_int::try_from(slice.as_nanos()).map_or(c_int::MAX, |ns| ns.max(1))
+    })
 }

@@ -2,10 +2,10 @@
 
 //! Lets tasks that run shortly preempt tasks that do not.
 //!
-//! At each wakeup the policy learns how long the wakee has run, on average, between two sleeps,
-//! and which part of the time it runs. A wakee that runs for `short_us` at the most, and less than
-//! half of the time, preempts a task of which that is not so. Nobody has to be told which task
-//! matters: one that computes is not interrupted more often than such wakees come.
+//! The policy learns how long each task runs, on average, between two sleeps. One that runs for
+//! `short_us` at the most makes requests of twice that, if these are shorter than those of others.
+//! The fair class does the rest: a wakee with a shorter request preempts, and its deadline is
+//! early. Nobody has to be told which task matters, and nobody gets more than its share of a CPU.
 //!
 //! ```sh
 //! modprobe rust_sched_latency short_us=500
@@ -37,89 +37,59 @@ module_sched_policy! {
     },
 }
 
-/// What is known of a task, as of its last wakeup that was asked about. Times are in nanoseconds.
-#[derive(Default)]
+/// The shortest request that is granted.
+const SHORTEST: Nanos = Nanos::from_micros(100);
+
+/// What is known of a task, as of its last request. Several CPUs may change it; the last one wins.
 struct Pattern {
-    woken_at: Counter,
-    exec_time: Counter,
-    nr_sleeps: Counter,
-    /// Averages; `period` is zero if nothing is known.
-    run: Counter,
-    period: Counter,
+    exec_time: Atomic<u64>,
+    /// Zero if nothing is known.
+    nr_sleeps: Atomic<u64>,
+    /// How long it runs between two sleeps, in nanoseconds.
+    run: Atomic<u64>,
 }
 
-/// A number that several CPUs may change; the last one wins.
-struct Counter(Atomic<u64>);
-
-impl Default for Counter {
+impl Default for Pattern {
     fn default() -> Self {
-        Self(Atomic::new(0))
-    }
-}
-
-impl Counter {
-    fn get(&self) -> Nanos {
-        Nanos::new(self.0.load(Relaxed))
-    }
-
-    fn set(&self, to: Nanos) {
-        self.0.store(to.as_nanos(), Relaxed);
-    }
-
-    fn replace(&self, to: Nanos) -> Nanos {
-        Nanos::new(self.0.xchg(to.as_nanos(), Relaxed))
+        Self {
+            exec_time: Atomic::new(0),
+            nr_sleeps: Atomic::new(0),
+            run: Atomic::new(0),
+        }
     }
 }
 
 impl TaskState for Pattern {
     fn reset(&self) {
-        for counter in [
-            &self.woken_at,
-            &self.exec_time,
-            &self.nr_sleeps,
-            &self.run,
-            &self.period,
-        ] {
-            counter.set(Nanos::ZERO);
+        for number in [&self.exec_time, &self.nr_sleeps, &self.run] {
+            number.store(0, Relaxed);
         }
     }
 }
 
 impl Pattern {
-    /// Learns from a wakeup of `task`. Wakeups on idle CPUs are nobody's question, so it may have
-    /// slept several times since the last one; and a question need not follow a sleep.
-    fn learn(&self, cx: &RqLocked<'_>, task: Task<'_>) {
-        let now = cx.now();
-        let exec_time = task.entity().exec_time();
-        let nr_sleeps = Nanos::new(task.nr_sleeps() as u64);
+    /// How long `task` runs between two sleeps, with what is to be learned of those since its last
+    /// request; [`None`] if it has never slept.
+    fn learn(&self, task: Task<'_>) -> Option<Nanos> {
+        let exec_time = task.entity().exec_time().as_nanos();
+        let nr_sleeps = task.nr_sleeps() as u64;
 
-        let slept = (nr_sleeps - self.nr_sleeps.get()).as_nanos();
+        let before = self.nr_sleeps.load(Relaxed);
+        let mut run = Nanos::new(self.run.load(Relaxed));
+        let slept = nr_sleeps.saturating_sub(before);
         if slept == 0 {
-            return;
+            return (before != 0).then_some(run);
         }
-        self.nr_sleeps.set(nr_sleeps);
-        let ran = exec_time - self.exec_time.replace(exec_time);
-        let last = match self.woken_at.replace(now) {
-            // Nothing is known: all of its life.
-            Nanos::ZERO => task.start_time(),
-            last => last,
+        self.nr_sleeps.store(nr_sleeps, Relaxed);
+        let ran = exec_time.saturating_sub(self.exec_time.xchg(exec_time, Relaxed));
+
+        let sample = Nanos::new(ran / slept);
+        run = match before {
+            0 => sample,
+            _ => run.average(sample),
         };
-
-        let run = Nanos::new(ran.as_nanos() / slept);
-        let period = Nanos::new((now - last).as_nanos() / slept);
-        if self.period.get() == Nanos::ZERO {
-            self.run.set(run);
-            self.period.set(period);
-        } else {
-            self.run.set(self.run.get().average(run));
-            self.period.set(self.period.get().average(period));
-        }
-    }
-
-    fn is_short(&self, short: Nanos) -> bool {
-        let (run, period) = (self.run.get(), self.period.get());
-
-        period != Nanos::ZERO && run <= short && run < period - run
+        self.run.store(run.as_nanos(), Relaxed);
+        Some(run)
     }
 }
 
@@ -156,21 +126,11 @@ impl PolicyModule for Latency {
 impl Policy for Latency {
     const NAME: &'static CStr = c"latency";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
-        let Some(pattern) = self.patterns.get(cx, wakee) else {
-            return Wakeup::NoOpinion;
-        };
-        pattern.learn(cx, wakee);
+    fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
+        let task = se.task()?;
+        let run = self.patterns.get(cx, task)?.learn(task)?;
+        let request = Nanos::new(run.as_nanos().saturating_mul(2)).max(SHORTEST);
 
-        let curr_is_short = self
-            .patterns
-            .get(cx, curr)
-            .is_some_and(|pattern| pattern.is_short(self.short));
-
-        if pattern.is_short(self.short) && !curr_is_short {
-            Wakeup::Preempt
-        } else {
-            Wakeup::NoOpinion
-        }
+        (run <= self.short && request < stock).then_some(request)
     }
 }

@@ -2,10 +2,11 @@
 
 //! Protects a process, or a cgroup with all below it, from preemption, and prefers it.
 //!
-//! A wakee of the target preempts a task outside it, the reverse is refused, and a running task
-//! of the target keeps its CPU until it has run for `cap_us`. Of two tasks that are both in the
-//! target, or both not, the fair class decides. When the cgroup is removed the policy is detached;
-//! when the process ends, unload it before another process gets its id.
+//! A wakee of the target preempts a task outside it, the reverse is refused, and the request of a
+//! running task of the target grows until it has run for `cap_us`, which it pays for afterwards. Of
+//! two tasks that are both in the target, or both not, the fair class decides. When the cgroup is
+//! removed the policy is detached; when the process ends, unload it before another process gets its
+//! id.
 //!
 //! ```sh
 //! modprobe rust_sched_protect cgroup=/workload.slice cap_us=5000
@@ -32,7 +33,7 @@ module_sched_policy! {
         },
         cap_us: u64 {
             default: 10_000,
-            description: "How long a turn is protected, in microseconds, 0 to 1000000",
+            description: "How long a request may become, in microseconds, 0 to 100000",
         },
         shadow: bool {
             default: false,
@@ -57,14 +58,6 @@ impl Protect {
         match &self.target {
             Target::Process(tgid) => entity.task().is_some_and(|task| task.tgid() == *tgid),
             Target::Cgroup(id) => entity.is_in_id(*id),
-        }
-    }
-
-    fn wakeup(&self, curr: Entity<'_>, wakee: Entity<'_>) -> Wakeup {
-        match (self.contains(curr), self.contains(wakee)) {
-            (false, true) => Wakeup::Preempt,
-            (true, false) => Wakeup::NoPreempt,
-            _ => Wakeup::NoOpinion,
         }
     }
 }
@@ -92,8 +85,8 @@ impl PolicyModule for Protect {
         let tgid = module_parameters::tgid.value();
         let cap_us = module_parameters::cap_us.value();
 
-        if cap_us > 1_000_000 {
-            cx.error(fmt!("cap_us={cap_us}: not in 0 to 1000000\n"));
+        if cap_us > 100_000 {
+            cx.error(fmt!("cap_us={cap_us}: not in 0 to 100000\n"));
             return Err(ERANGE);
         }
         let (target, place) = module_parameters::cgroup.with(|path| target(cx, tgid, path))?;
@@ -111,17 +104,18 @@ impl PolicyModule for Protect {
 impl Policy for Protect {
     const NAME: &'static CStr = c"protect";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
-        self.wakeup(curr.entity(), wakee.entity())
-    }
-
-    fn wakeup_preempt_entity(
+    fn check_preempt_wakeup(
         &self,
         _: &RqLocked<'_>,
-        curr: Entity<'_>,
-        wakee: Entity<'_>,
+        curr: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
     ) -> Wakeup {
-        self.wakeup(curr, wakee)
+        match (self.contains(curr.entity()), self.contains(wakee.entity())) {
+            (false, true) => Wakeup::Preempt,
+            (true, false) => Wakeup::NoPreempt,
+            _ => Wakeup::NoOpinion,
+        }
     }
 
     fn check_preempt_tick(&self, _: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {

@@ -1,10 +1,12 @@
 # What was compiled of the hooks. Sourced by scripts/check.
 
-# With the option off fair.c compiles to what it was: the instructions of the
-# base's file, compiled by the same command, are those of the patched one.
+# With the option off fair.c compiles to what it was: the instructions of the file
+# before the patch that adds the option, compiled by the same command, are those of
+# the patched one.
 off_is_unchanged() {
 	mkdir -p "$scratch/off"
-	git -C "$TREE" show "$base:kernel/sched/fair.c" >"$scratch/off/fair.c"
+	before=$(git -C "$TREE" log -1 --format=%H --diff-filter=A "$base..$tip" -- kernel/sched/bpf/hooks.h)^
+	git -C "$TREE" show "$before:kernel/sched/fair.c" >"$scratch/off/fair.c"
 	cat >"$scratch/off/run" <<-'EOF'
 		set -euo pipefail
 		cd build/kernel-off
@@ -30,7 +32,7 @@ hooks_are_nops() {
 		set -euo pipefail
 		o=build/kernel/kernel/sched/fair.o
 		llvm-objdump -d --no-show-raw-insn "$o" | awk '$1 ~ /:$/ { sub(":", "", $1); print $1, $2 }' | sort -u >build/check/insns
-		for hook in $(sed -n 's/^BPF_SCHED_HOOK(\([a-z_]*\),$/\1/p' include/linux/bpf_sched_hooks.h) shadow; do
+		for hook in $(sed -n 's/^BPF_SCHED_HOOK(\([a-z_]*\),$/\1/p' include/linux/bpf_sched_hooks.h); do
 			llvm-readelf -rW "$o" | awk -v key="bpf_sched_key_$hook" '
 				/^Relocation section/ { table = /__jump_table/; n = 0; next }
 				!table || !/R_X86_64_PC/ { next }

@@ -10,7 +10,13 @@ include!("frame/stateless.rs");
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, wakee: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         let pid = kernel::alloc::KBox::new(wakee.pid(), kernel::alloc::flags::GFP_ATOMIC);
 
         Wakeup::NoOpinion

@@ -17,7 +17,13 @@ impl TaskState for Nothing {
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         let table = TaskTable::<Nothing>::new(cx, 8);
 
         Wakeup::NoOpinion

@@ -12,7 +12,13 @@ static mut ASKED: u64 = 0;
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         ASKED += 1;
 
         Wakeup::NoOpinion

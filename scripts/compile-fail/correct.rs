@@ -56,7 +56,7 @@ impl PolicyModule for Example {
 
         Ok((
             Place::cgroup(Cgroup::from_id(cx, policy.cgroup.id())?),
-            Answers::new(cx, Flag::Shadow | Flag::DetachOverruled, policy)?,
+            Answers::new(cx, Flag::Shadow.into(), policy)?,
         ))
     }
 }
@@ -65,7 +65,13 @@ impl PolicyModule for Example {
 impl Policy for Example {
     const NAME: &'static CStr = c"fifteen_letters";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        curr: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         if let Some(asked) = self.asked.get(cx, wakee) {
             asked.0.fetch_add(1, Relaxed);
         }
@@ -81,9 +87,10 @@ impl Policy for Example {
         _: &RqLocked<'_>,
         curr: Entity<'_>,
         wakee: Entity<'_>,
+        _: WakeFlags,
     ) -> Wakeup {
         if wakee.deadline().since(curr.deadline()) < VirtualDelta::ZERO {
-            Wakeup::Preempt
+            Wakeup::PreemptNow
         } else {
             Wakeup::NoPreempt
         }
@@ -95,5 +102,11 @@ impl Policy for Example {
         } else {
             Tick::NoOpinion
         }
+    }
+
+    fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
+        let task = se.task()?;
+
+        (se.nr_runnable(cx) > 1 && task.nice() < 0).then_some(stock.min(Nanos::from_millis(1)))
     }
 }

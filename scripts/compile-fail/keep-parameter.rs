@@ -36,7 +36,13 @@ impl PolicyModule for Example {
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, wakee: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         let _ = (kept(), wakee);
 
         Wakeup::NoOpinion

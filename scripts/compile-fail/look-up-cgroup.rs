@@ -10,7 +10,13 @@ include!("frame/stateless.rs");
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, _: Task<'_>, wakee: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        _: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         let Ok(cgroup) = Cgroup::from_path(cx, c"/example.slice") else {
             return Wakeup::NoOpinion;
         };

@@ -10,7 +10,13 @@ include!("frame/stateless.rs");
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, wakee: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         kernel::pr_info!("asked about {}\n", wakee.pid());
 
         Wakeup::NoOpinion

@@ -12,7 +12,13 @@ fn later(_: &'static RqLocked<'static>) {}
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         later(cx);
 
         Wakeup::NoOpinion

@@ -10,7 +10,13 @@ include!("frame/stateless.rs");
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         kernel::time::delay::fsleep(kernel::time::Delta::from_micros(10));
 
         Wakeup::NoOpinion

@@ -24,7 +24,13 @@ impl PolicyModule for Example {
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         self.asked.set(self.asked.get() + 1);
 
         Wakeup::NoOpinion

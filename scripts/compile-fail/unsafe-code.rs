@@ -12,7 +12,13 @@ include!("frame/stateless.rs");
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, _: Task<'_>, wakee: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        _: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         let ns = unsafe { core::mem::transmute::<VirtualTime, Nanos>(wakee.entity().vruntime()) };
 
         if ns < cx.now() {

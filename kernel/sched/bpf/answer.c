@@ -1,407 +1,391 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Obeys the answers of policies, within bounds that no policy can leave.
+ * Makes of the answers of policies what EEVDF takes as input, within bounds.
  *
- * - "Do not preempt" and "keep running" prolong a turn by at most max_hold_ns,
- *   counted from the first such answer obeyed in that turn. After that EEVDF
- *   decides alone until another task has had its turn. So each turn is at most
- *   max_hold_ns longer than without the policy, which with the default is what
- *   the longest slice of sched_setattr() may make of it.
- * - "Preempt" takes effect for an eligible wakee only, and "reschedule" changes
- *   the deadline of a request: neither takes from a task what it is owed.
+ * - A wakeup's answer is one of enum preempt_wakeup_action, which an eligible wakee
+ *   with a shorter slice or a fork has without a policy.
+ * - The size of a request is between 0.1 ms and max_slice_ns, as sched_setattr()
+ *   allows, whether it is said when the request begins or grows while it is served.
+ * - A request may end early.
  *
- * What a held task runs is charged to it as ever. But as entity_lag() limits what
- * a task that leaves the queue owes, one that is held and then sleeps is forgiven
- * the part above that limit. Others lose this part of their share, never a turn.
+ * EEVDF does the rest: who is picked, and what each task owes or is owed. Nothing
+ * of that is kept here. What a granted request lets a task run too much is a debt
+ * of at most its size, -r_max < lag. That must not be forgiven: entity_lag() limits
+ * debts by the largest slice of the rq, so a slice stays as large as the debt is
+ * until that is paid, see __bpf_sched_slice().
  */
 
 #include <linux/math64.h>
 #include <linux/percpu.h>
 #include <linux/time64.h>
+#include <trace/events/bpf_sched.h>
 
 #include "../sched.h"
+#include "ask.h"
 #include "hooks.h"
-#include "internal.h"
 
-/*
- * Shortest run before a turn can be ended by a policy: the shortest slice that
- * sched_setattr() accepts. Ending turns faster than that is only switching.
- */
-#define MIN_TURN_NS	(100 * NSEC_PER_USEC)
+/* The shortest request, as of sched_setattr(). */
+#define MIN_SLICE_NS	(100 * NSEC_PER_USEC)
 
-/**
- * struct undecided - shadow answers to a wakeup that the fair class has to decide
- * @wakee: the wakee
- * @clock: rq_clock() of the question; with @wakee it names the wakeup
- * @shadow: see struct bpf_sched_answer
- */
-struct undecided {
-	const struct task_struct *wakee;
-	u64 clock;
-	u64 shadow[2];
+/* How many tasks would_preempt() looks at. */
+#define MAX_LOOKS	32
+
+static_assert(BPF_SCHED_WAKE_FORK == WF_FORK);
+static_assert(BPF_SCHED_WAKE_SYNC == WF_SYNC);
+static_assert(BPF_SCHED_WAKE_MIGRATED == WF_MIGRATED);
+
+const char * const bpf_sched_bound_names[BPF_SCHED_NR_BOUNDS] = {
+#define BPF_SCHED_BOUND(bound) #bound,
+	BPF_SCHED_BOUNDS
+#undef BPF_SCHED_BOUND
 };
 
-/**
- * struct turn - the turn of the entity that is running on a CPU
- * @se: the entity
- * @nr_switches: rq->nr_switches when its turn was first seen; with @se it names
- *		 the turn, since another task running in between changes it
- * @held_since: rq_clock() at the first obeyed answer that held the CPU, or zero
- * @next: wakee that a policy granted preemption and that has yet to be picked
- * @held: the last tick answer was to keep running
- * @yielded: the task gave the CPU up; it may still be accounted for
- * @undecided: per wakeup hook
- *
- * Protected by the lock of the CPU's rq. Pointers may be stale and are compared
- * only. rq_clock() is used and not execution time because others wait
- * in real time: under proxy execution the donor's execution time stands still.
- */
-struct turn {
-	const struct sched_entity *se;
-	u64 nr_switches;
-	u64 held_since;
-	const struct sched_entity *next;
-	bool held;
-	bool yielded;
-	struct undecided undecided[2];
-};
-
-static DEFINE_PER_CPU(struct turn, turns);
-
-/* The turn of rq->donor, started anew if it is not the one seen last. */
-static struct turn *current_turn(struct rq *rq)
-{
-	struct turn *turn = per_cpu_ptr(&turns, cpu_of(rq));
-	const struct sched_entity *se = &rq->donor->se;
-
-	if (turn->se != se || turn->nr_switches != rq->nr_switches)
-		*turn = (struct turn){ .se = se, .nr_switches = rq->nr_switches };
-
-	return turn;
-}
-
-/*
- * For how many nanoseconds the CPU may be held on for the entity of @turn, zero
- * if it may not. Time starts with the first answer that is obeyed.
- */
-static u64 hold_left(struct rq *rq, const struct turn *turn)
-{
-	u64 max = READ_ONCE(bpf_sched_max_hold_ns.val), held = 0;
-
-	if (turn->held_since)
-		held = rq_clock(rq) - turn->held_since;
-
-	return held < max ? max - held : 0;
-}
-
-static void start_hold(struct rq *rq, struct turn *turn)
-{
-	if (!turn->held_since)
-		turn->held_since = rq_clock(rq);
-}
-
-/*
- * Let the protection of @se against other eligible entities end after it has run
- * for @ns more, if it does not end before.
- */
-static void limit_protection(struct sched_entity *se, u64 ns)
-{
-	u64 vprot = se->vruntime + mul_u64_u64_div_u64(ns, NICE_0_LOAD, se->h_load.weight);
-
-	if ((s64)(se->vprot - vprot) > 0)
-		se->vprot = vprot;
-}
-
-/* An answer of @policy is not obeyed. */
-static void overrule(struct bpf_sched_attachment *policy, enum bpf_sched_hook hook,
+/* An answer is not obeyed, or not to the letter. */
+static void overrule(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
 		     enum bpf_sched_bound bound, int answer)
 {
-	bpf_sched_overruled(policy, hook, bound, answer);
-	bpf_sched_judge(policy, hook, bound);
+	this_cpu_inc(call->counters->overruled[bound]);
+	trace_bpf_sched_overruled(call->this, bpf_sched_hook_names[hook],
+				  bpf_sched_bound_names[bound], answer);
 }
 
-/* Add @n to what the shadow policies in @mask would have changed. */
-static void count_differ(enum bpf_sched_hook hook, u64 mask, int n)
+/* Nanoseconds of service of @se in virtual time and back, see calc_delta_fair(). */
+static u64 to_virtual(const struct sched_entity *se, u64 ns)
 {
-	struct bpf_sched_attachment *policy;
-
-	while (mask) {
-		policy = bpf_sched_attachment(__ffs64(mask));
-		mask &= mask - 1;
-		if (policy)
-			this_cpu_add(policy->counters[hook].differ, n);
-	}
+	return mul_u64_u64_div_u64(ns, NICE_0_LOAD, se->h_load.weight);
 }
 
-/* Shadow answers that would not be obeyed change nothing, and are nobody's fault. */
-static void overrule_shadow(enum bpf_sched_hook hook, u64 *mask,
-			    enum bpf_sched_bound bound, int answer)
+static u64 to_service(const struct sched_entity *se, u64 virtual)
 {
-	while (*mask) {
-		bpf_sched_overruled(bpf_sched_attachment(__ffs64(*mask)), hook, bound, answer);
-		*mask &= *mask - 1;
-	}
-}
-
-bool __bpf_sched_held(struct rq *rq)
-{
-	struct sched_entity *curr = rq->cfs.curr;
-	struct turn *turn;
-
-	lockdep_assert_rq_held(rq);
-
-	/* A task that is going to sleep may be on the rq, its dequeue delayed. */
-	if (!curr || !curr->on_rq || curr->sched_delayed || curr != &rq->donor->se)
-		return false;
-
-	turn = current_turn(rq);
-	return turn->held && hold_left(rq, turn) && !READ_ONCE(bpf_sched_off);
-}
-
-void __bpf_sched_yield(struct rq *rq)
-{
-	lockdep_assert_rq_held(rq);
-
-	current_turn(rq)->held = false;
-	current_turn(rq)->yielded = true;
+	return mul_u64_u64_div_u64(virtual, se->h_load.weight, NICE_0_LOAD);
 }
 
 /*
- * Do what the answer @ret says of the wakee @se. True if that decided the
- * wakeup, false if it was no opinion or was overruled.
+ * Would @p preempt rq->donor without a policy? What wakeup_preempt_fair() finds
+ * after the place of the question, with the default features: the pick is @p if no
+ * eligible task has an earlier deadline and rq->donor is not protected.
  */
-static bool obey_wakeup(struct rq *rq, struct sched_entity *se, enum bpf_sched_hook hook,
-			int ret, struct bpf_sched_attachment *policy)
+static bool would_preempt(struct rq *rq, struct task_struct *p, u64 wake_flags)
 {
-	struct turn *turn = current_turn(rq);
-	struct sched_entity *curr = &rq->donor->se;
-	u64 left;
+	struct sched_entity *curr = &rq->donor->se, *se = &p->se, *first;
+	struct cfs_rq *cfs_rq = &rq->cfs;
+	int looks = MAX_LOOKS;
 
-	if (!ret)
+	if (!entity_eligible(cfs_rq, se))
 		return false;
-
-	if (ret < 0) {
-		left = hold_left(rq, turn);
-		if (!left) {
-			overrule(policy, hook, BPF_SCHED_BOUND_hold, ret);
-			return false;
-		}
-		start_hold(rq, turn);
-		/* No more questions may follow, so let time end it. */
-		limit_protection(curr, left);
+	if (sched_feat(PREEMPT_SHORT) && se->slice < curr->slice)
 		return true;
-	}
-
-	if (!entity_eligible(&rq->cfs, se)) {
-		overrule(policy, hook, BPF_SCHED_BOUND_eligible, ret);
+	if (wake_flags & WF_FORK)
 		return false;
-	}
-
-	/*
-	 * A reschedule alone may pick @curr again. Make the wakee the next
-	 * buddy, which pick_eevdf() returns while it is eligible: it is queued
-	 * and its dequeue not delayed, see the callers in fair.c.
-	 */
-	rq->cfs.next = se;
-	turn->next = se;
-	turn->held = false;
-	limit_protection(curr, 0);
-	resched_curr_lazy(rq);
-	return true;
-}
-
-/*
- * Compare the shadow answers with what becomes of the wakeup of @p: what @ret
- * says if that decided it. Else the fair class has to decide: as if @p did not
- * preempt, until it says that @p does.
- */
-static void compare_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_hook hook,
-			   bool decided, int ret, u64 *shadow)
-{
-	bool second = hook == BPF_SCHED_cfs_wakeup_preempt_entity;
-	struct turn *turn = current_turn(rq);
-	struct undecided *undecided = &turn->undecided[second];
-
-	/* The same question once more: what was said before does not count. */
-	if (undecided->wakee == p && undecided->clock == rq_clock(rq))
-		count_differ(hook, undecided->shadow[1], -1);
-	undecided->wakee = NULL;
-
-	if (!hold_left(rq, turn))
-		overrule_shadow(hook, &shadow[0], BPF_SCHED_BOUND_hold, -1);
-	if (!entity_eligible(&rq->cfs, &p->se))
-		overrule_shadow(hook, &shadow[1], BPF_SCHED_BOUND_eligible, 1);
-
-	if (decided) {
-		count_differ(hook, shadow[ret < 0], 1);
-		return;
-	}
-
-	count_differ(hook, shadow[1], 1);
-	undecided->wakee = p;
-	undecided->clock = rq_clock(rq);
-	undecided->shadow[0] = shadow[0];
-	undecided->shadow[1] = shadow[1];
-}
-
-void __bpf_sched_preempts(struct rq *rq, struct task_struct *p)
-{
-	static const enum bpf_sched_hook hooks[] = {
-		BPF_SCHED_cfs_check_preempt_wakeup,
-		BPF_SCHED_cfs_wakeup_preempt_entity,
-	};
-	struct turn *turn = current_turn(rq);
-	int i;
-
-	lockdep_assert_rq_held(rq);
-
-	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
-		struct undecided *undecided = &turn->undecided[i];
-
-		if (undecided->wakee == p && undecided->clock == rq_clock(rq)) {
-			count_differ(hooks[i], undecided->shadow[1], -1);
-			count_differ(hooks[i], undecided->shadow[0], 1);
-		}
-		undecided->wakee = NULL;
-	}
-}
-
-static bool decide_wakeup(struct rq *rq, struct task_struct *p, enum bpf_sched_hook hook,
-			  int ret, struct bpf_sched_answer *answer)
-{
-	bool decided = obey_wakeup(rq, &p->se, hook, ret, answer->policy);
-
-	if (unlikely(answer->shadow[0] | answer->shadow[1]))
-		compare_wakeup(rq, p, hook, decided, ret, answer->shadow);
-	/* Nor does the fair class say it then, where the other hook left it open. */
-	if (decided && ret > 0)
-		bpf_sched_preempts(rq, p);
-
-	return decided;
-}
-
-bool __bpf_sched_wakeup(struct rq *rq, struct task_struct *p)
-{
-	struct bpf_sched_answer answer;
-	int ret;
-
-	lockdep_assert_rq_held(rq);
-
-	ret = bpf_sched_ask_cfs_check_preempt_wakeup(&answer, p, rq->donor, rq->donor, p);
-
-	return decide_wakeup(rq, p, BPF_SCHED_cfs_check_preempt_wakeup, ret, &answer);
-}
-
-bool __bpf_sched_wakeup_entity(struct rq *rq, struct sched_entity *se)
-{
-	struct task_struct *p = container_of(se, struct task_struct, se);
-	struct bpf_sched_answer answer;
-	int ret;
-
-	lockdep_assert_rq_held(rq);
-
-	ret = bpf_sched_ask_cfs_wakeup_preempt_entity(&answer, p, rq->donor,
-						      &rq->donor->se, se);
-
-	return decide_wakeup(rq, p, BPF_SCHED_cfs_wakeup_preempt_entity, ret, &answer);
-}
-
-/*
- * Compare the shadow answers with what becomes of the turn of @se: what @ret
- * says if that decided it, else what update_curr() is about to find.
- */
-static void compare_tick(struct rq *rq, struct sched_entity *se, u64 delta_exec,
-			 bool decided, int ret, u64 *shadow)
-{
-	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
-	bool ends = (s64)(se->vruntime - se->deadline) >= 0 ||
-		    (s64)(se->vprot - se->vruntime) <= 0;
-
-	if (!hold_left(rq, current_turn(rq)))
-		overrule_shadow(hook, &shadow[0], BPF_SCHED_BOUND_hold, -1);
-	if (delta_exec < MIN_TURN_NS)
-		overrule_shadow(hook, &shadow[1], BPF_SCHED_BOUND_turn, 1);
-
-	if (decided)
-		ends = ret > 0;
-	count_differ(hook, shadow[!ends], 1);
-}
-
-/* Do what the answer @ret says of the turn of @se. True if that decided it. */
-static bool obey_tick(struct rq *rq, struct sched_entity *se, u64 delta_exec,
-		      int ret, struct bpf_sched_attachment *policy)
-{
-	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
-	struct turn *turn = current_turn(rq);
-
-	if (!ret)
+	if (curr->on_rq && entity_eligible(cfs_rq, curr) &&
+	    ((s64)(curr->vruntime - curr->vprot) < 0 || (s64)(curr->deadline - se->deadline) < 0))
 		return false;
 
-	if (ret < 0) {
-		if (turn->yielded)
+	for (first = __pick_first_entity(cfs_rq); first && first != se && looks; looks--) {
+		struct rb_node *next = rb_next(&first->run_node);
+
+		if (entity_eligible(cfs_rq, first))
 			return false;
-		if (!hold_left(rq, turn)) {
-			overrule(policy, hook, BPF_SCHED_BOUND_hold, ret);
-			return false;
-		}
-		start_hold(rq, turn);
-		turn->held = true;
-		return true;
+		first = next ? rb_entry(next, struct sched_entity, run_node) : NULL;
 	}
 
-	if (delta_exec < MIN_TURN_NS) {
-		overrule(policy, hook, BPF_SCHED_BOUND_turn, ret);
-		return false;
-	}
-
-	return true;
+	return first == se;
 }
 
-bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
+static void shadow_wakeup(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
+			  struct rq *rq, int ret, struct task_struct *p, u64 wake_flags)
 {
-	struct bpf_sched_answer answer;
-	struct task_struct *p;
-	struct turn *turn;
-	u64 delta_exec;
-	bool decided;
-	int ret;
+	if (ret > 0 && !entity_eligible(&rq->cfs, &p->se))
+		overrule(call, hook, BPF_SCHED_BOUND_eligible, ret);
+	else if ((ret > 0) != would_preempt(rq, p, wake_flags))
+		this_cpu_inc(call->counters->differ);
+}
+
+void bpf_sched_shadow_cfs_check_preempt_wakeup(const struct bpf_sched_call *call,
+					       struct rq *rq, int ret, struct task_struct *curr,
+					       struct task_struct *p, u64 wake_flags)
+{
+	shadow_wakeup(call, BPF_SCHED_cfs_check_preempt_wakeup, rq, ret, p, wake_flags);
+}
+
+void bpf_sched_shadow_cfs_wakeup_preempt_entity(const struct bpf_sched_call *call,
+						struct rq *rq, int ret, struct sched_entity *curr,
+						struct sched_entity *se, u64 wake_flags)
+{
+	shadow_wakeup(call, BPF_SCHED_cfs_wakeup_preempt_entity, rq, ret, task_of(se), wake_flags);
+}
+
+enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct *p,
+					      int wake_flags)
+{
+	enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_wakeup;
+	struct task_struct *donor = rq->donor;
+	struct bpf_sched_whom whom = bpf_sched_whom(rq, p, donor);
+	const struct bpf_sched_call *call;
+	int ret = 0;
 
 	lockdep_assert_rq_held(rq);
 
-	/* update_curr() accounts rq->donor; nothing else has a turn. */
-	if (se != &rq->donor->se)
-		return false;
+	if (bpf_sched_hook_enabled(cfs_check_preempt_wakeup))
+		ret = bpf_sched_ask_cfs_check_preempt_wakeup(&call, rq, whom,
+							     donor, p, wake_flags);
+	if (!ret && bpf_sched_hook_enabled(cfs_wakeup_preempt_entity)) {
+		hook = BPF_SCHED_cfs_wakeup_preempt_entity;
+		ret = bpf_sched_ask_cfs_wakeup_preempt_entity(&call, rq, whom,
+							      &donor->se, &p->se, wake_flags);
+	}
 
-	turn = current_turn(rq);
-	turn->held = false;
+	if (likely(!ret))
+		return PREEMPT_WAKEUP_PICK;
+	if (ret < 0)
+		return PREEMPT_WAKEUP_NONE;
+
+	if (!entity_eligible(&rq->cfs, &p->se)) {
+		overrule(call, hook, BPF_SCHED_BOUND_eligible, ret);
+		return PREEMPT_WAKEUP_PICK;
+	}
+
+	/* The caller is about to do this lazily. */
+	if (ret == BPF_SCHED_PREEMPT_NOW)
+		resched_curr(rq);
+
+	return PREEMPT_WAKEUP_SHORT;
+}
+
+/* What the policies say of the request of @se. */
+static int ask_tick(const struct bpf_sched_call **call, struct rq *rq,
+		    struct sched_entity *se, unsigned long delta_exec)
+{
+	struct task_struct *p = task_of(se);
+
+	return bpf_sched_ask_cfs_check_preempt_tick(call, rq, bpf_sched_whom(rq, p, p),
+						    se, delta_exec);
+}
+
+/* Does it matter what is said of the request of @se, which is rq->donor's? */
+static bool is_open(struct rq *rq, struct sched_entity *se)
+{
+	struct task_struct *p = task_of(se);
 
 	/* Nobody waits: one that is still queued, its dequeue delayed, does not. */
-	if (rq->cfs.h_nr_runnable <= 1) {
-		turn->held_since = 0;
+	if (rq->cfs.h_nr_runnable <= 1)
 		return false;
-	}
 
-	/* The end of this turn is decided already. */
-	if (sched_feat(PICK_BUDDY) && turn->next && turn->next == rq->cfs.next)
+	/* About to sleep or, under proxy execution, blocked; see block_task(). */
+	if (READ_ONCE(p->__state) != TASK_RUNNING)
 		return false;
 
 	/* SCHED_IDLE gives way to all others: not a question for a policy. */
-	p = container_of(se, struct task_struct, se);
 	if (task_has_idle_policy(p))
 		return false;
 
-	delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime;
-	ret = bpf_sched_ask_cfs_check_preempt_tick(&answer, p, NULL, se, delta_exec);
-	decided = obey_tick(rq, se, delta_exec, ret, answer.policy);
-	if (unlikely(answer.shadow[0] | answer.shadow[1]))
-		compare_tick(rq, se, delta_exec, decided, ret, answer.shadow);
+	/* The pick is to come, and decides. */
+	return !test_tsk_need_resched(rq->curr) &&
+	       !test_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED_LAZY);
+}
 
-	if (!decided)
-		return false;
-	if (ret < 0)
-		return true;
+/*
+ * What is in the way of an answer to the tick, or BPF_SCHED_NR_BOUNDS. @size is what
+ * the request would have to grow to.
+ */
+static enum bpf_sched_bound tick_bound(const struct bpf_sched_call *call,
+				       const struct sched_entity *se,
+				       unsigned long delta_exec, int ret, u64 size)
+{
+	if (ret > 0)
+		return delta_exec < MIN_SLICE_NS ? BPF_SCHED_BOUND_short : BPF_SCHED_NR_BOUNDS;
+	if (se->custom_slice)
+		return BPF_SCHED_BOUND_custom;
+	if (call->delegated)
+		return BPF_SCHED_BOUND_delegated;
+	if (size > READ_ONCE(bpf_sched_max_slice_ns.val))
+		return BPF_SCHED_BOUND_slice;
 
-	/* update_deadline() takes this for a request that has been served. */
+	return BPF_SCHED_NR_BOUNDS;
+}
+
+/*
+ * The size of the request of @se, which runs on @rq, if it is to last until @end, of
+ * its virtual time, at least. It covers the debt that there is then: what exceeds the
+ * largest slice would be forgiven when @se is reweighted or dequeued, see entity_lag().
+ * And it covers the largest credit of those who wait, which they may have brought along,
+ * as if that were of the weight of @se: nobody is owed more than the longest request.
+ */
+static u64 grown_size(struct rq *rq, const struct sched_entity *se, u64 end)
+{
+	u64 average = avg_vruntime(&rq->cfs), size = se->slice;
+	struct sched_entity *root = __pick_root_entity(&rq->cfs);
+	s64 more = end - se->deadline;
+	s64 lag = end - average;
+
+	if (more > 0)
+		size += to_service(se, more);
+	if (root)
+		lag = max_t(s64, lag, average - root->min_vruntime);
+	if (lag > 0)
+		size = max(size, to_service(se, lag));
+
+	return size;
+}
+
+void bpf_sched_shadow_cfs_check_preempt_tick(const struct bpf_sched_call *call,
+					     struct rq *rq, int ret, struct sched_entity *se,
+					     unsigned long delta_exec)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
+	bool over = (s64)(se->vruntime - se->deadline) >= 0 ||
+		    (s64)(se->vruntime - se->vprot) >= 0;
+	u64 end = se->vruntime + to_virtual(se, TICK_NSEC);
+	enum bpf_sched_bound bound;
+
+	/* A request that goes on does not grow, and one that is over need not end. */
+	if (over ? ret > 0 : ret < 0)
+		return;
+
+	bound = tick_bound(call, se, delta_exec, ret, grown_size(rq, se, end));
+	if (bound != BPF_SCHED_NR_BOUNDS)
+		overrule(call, hook, bound, ret);
+	else
+		this_cpu_inc(call->counters->differ);
+}
+
+/* Let the request of @se end with what has been served. */
+static void end_request(struct sched_entity *se)
+{
+	/* update_deadline() takes this for a request that is used up. */
 	se->deadline = se->vruntime;
-	return false;
+	se->vprot = se->vruntime;
+}
+
+void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
+	const struct bpf_sched_call *call;
+	enum bpf_sched_bound bound;
+	unsigned long delta_exec;
+	u64 end, size;
+	int ret;
+
+	lockdep_assert_rq_held(rq);
+
+	if (!is_open(rq, se))
+		return;
+
+	delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime;
+	ret = ask_tick(&call, rq, se, delta_exec);
+	if (likely(!ret))
+		return;
+
+	end = se->vruntime + to_virtual(se, TICK_NSEC);
+	size = grown_size(rq, se, end);
+	bound = tick_bound(call, se, delta_exec, ret, size);
+	if (bound != BPF_SCHED_NR_BOUNDS) {
+		overrule(call, hook, bound, ret);
+		return;
+	}
+
+	if (ret > 0) {
+		end_request(se);
+		return;
+	}
+
+	se->slice = size;
+	if ((s64)(end - se->deadline) > 0)
+		se->deadline = end;
+	se->vprot = end;
+}
+
+void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
+	const struct bpf_sched_call *call;
+	enum bpf_sched_bound bound;
+	unsigned long delta_exec;
+	s64 pending;
+	u64 after;
+	int ret;
+
+	lockdep_assert_rq_held(rq);
+
+	/* If it is over when this is accounted, bpf_sched_request() asks. */
+	pending = max_t(s64, rq_clock_task(rq) - se->exec_start, 0);
+	after = se->vruntime + to_virtual(se, pending);
+	if ((s64)(after - se->deadline) >= 0 || (s64)(after - se->vprot) >= 0 || !is_open(rq, se))
+		return;
+
+	delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime + pending;
+	ret = ask_tick(&call, rq, se, delta_exec);
+	/* It goes on as it is. */
+	if (ret <= 0)
+		return;
+
+	bound = tick_bound(call, se, delta_exec, ret, 0);
+	if (bound != BPF_SCHED_NR_BOUNDS)
+		overrule(call, hook, bound, ret);
+	else
+		end_request(se);
+}
+
+/* The size of a request that an answer @ret makes of the usual one, @slice. */
+static u64 bounded_slice(const struct bpf_sched_call *call, int ret, u64 slice)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_slice;
+	u64 size;
+
+	if (ret < 0) {
+		overrule(call, hook, BPF_SCHED_BOUND_slice, ret);
+		return slice;
+	}
+
+	size = clamp_t(u64, ret, MIN_SLICE_NS, READ_ONCE(bpf_sched_max_slice_ns.val));
+	if (call->delegated && size > slice) {
+		overrule(call, hook, BPF_SCHED_BOUND_delegated, ret);
+		return slice;
+	}
+	if (size != ret)
+		overrule(call, hook, BPF_SCHED_BOUND_slice, ret);
+
+	return size;
+}
+
+void bpf_sched_shadow_cfs_slice(const struct bpf_sched_call *call, struct rq *rq, int ret,
+				struct sched_entity *se, u64 slice)
+{
+	if (bounded_slice(call, ret, slice) != slice)
+		this_cpu_inc(call->counters->differ);
+}
+
+u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
+{
+	struct task_struct *p = task_of(se);
+	const struct bpf_sched_call *call;
+	s64 debt;
+	int ret;
+
+	lockdep_assert_rq_held(rq);
+
+	/* It is no new request but the rest of one, see place_entity(). */
+	if (place && sched_feat(PLACE_REL_DEADLINE) && se->rel_deadline)
+		return se->slice;
+
+	ret = bpf_sched_ask_cfs_slice(&call, rq, bpf_sched_whom(rq, p, p), se, slice);
+	if (unlikely(ret))
+		slice = bounded_slice(call, ret, slice);
+	if (likely(se->slice <= slice))
+		return slice;
+
+	/* The request that ends was a larger one: is that paid? */
+	debt = place ? -se->vlag : (s64)(se->vruntime - avg_vruntime(&rq->cfs));
+	if (debt <= 0)
+		return slice;
+
+	return clamp(to_service(se, debt), slice, se->slice);
+}
+
+void __bpf_sched_yield(struct sched_entity *se)
+{
+	u64 end = se->vruntime + to_virtual(se, sysctl_sched_base_slice);
+
+	if (!se->custom_slice && (s64)(se->deadline - end) > 0)
+		se->deadline = end;
 }

@@ -5,95 +5,100 @@
 /*
  * What fair.c calls. This is the only header of kernel/sched/bpf/ that the rest
  * of the scheduler includes. With no policy attached each function here is one
- * patched nop; with CONFIG_BPF_SCHED off it is nothing.
+ * patched nop for each hook that it serves; with CONFIG_BPF_SCHED off it is nothing.
  *
- * All of them are called with the lock of @rq held and its clock updated.
+ * All of them are called with the lock of the rq held and its clock updated.
  */
 
 #ifdef CONFIG_BPF_SCHED
 
 #include <linux/bpf_sched.h>
 #include <linux/jump_label.h>
+#include <linux/jump_label_ratelimit.h>
 
+/* Turning a key off is deferred: it interrupts all CPUs, and may be undone soon. */
 #define BPF_SCHED_HOOK(hook, params, args)	\
-	DECLARE_STATIC_KEY_FALSE(bpf_sched_key_##hook);
+	extern struct static_key_false_deferred bpf_sched_key_##hook;
 #include <linux/bpf_sched_hooks.h>
 
-DECLARE_STATIC_KEY_FALSE(bpf_sched_key_shadow);
-
 #define bpf_sched_hook_enabled(name)	\
-	static_branch_unlikely(&bpf_sched_key_##name)
+	static_branch_unlikely(&bpf_sched_key_##name.key)
 
-bool __bpf_sched_held(struct rq *rq);
-void __bpf_sched_yield(struct rq *rq);
-bool __bpf_sched_wakeup(struct rq *rq, struct task_struct *p);
-bool __bpf_sched_wakeup_entity(struct rq *rq, struct sched_entity *se);
-void __bpf_sched_preempts(struct rq *rq, struct task_struct *p);
-bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
+enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct *p,
+					      int wake_flags);
+void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se);
+void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
+u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place);
+void __bpf_sched_yield(struct sched_entity *se);
 
-/*
- * Does a policy hold the CPU for the entity whose turn it is? Then the pick
- * returns that entity again. Only a tick answer holds across a pick.
- */
-static __always_inline bool bpf_sched_held(struct rq *rq)
+/* What the wakee @p does to rq->donor; PREEMPT_WAKEUP_PICK: what it does anyway. */
+static __always_inline enum preempt_wakeup_action
+bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
 {
-	return bpf_sched_hook_enabled(cfs_check_preempt_tick) &&
-	       __bpf_sched_held(rq);
+	if (bpf_sched_hook_enabled(cfs_check_preempt_wakeup) ||
+	    bpf_sched_hook_enabled(cfs_wakeup_preempt_entity))
+		return __bpf_sched_wakeup(rq, p, wake_flags);
+
+	return PREEMPT_WAKEUP_PICK;
 }
 
-/* The task gives the CPU up by itself: nothing is held for it any longer. */
-static __always_inline void bpf_sched_yield(struct rq *rq)
+/*
+ * The run time of @se, whose request it is, has been accounted. If the request is
+ * used up or its protection has ended, it may grow, or end.
+ */
+static __always_inline void bpf_sched_request(struct rq *rq, struct sched_entity *se)
+{
+	if (bpf_sched_hook_enabled(cfs_check_preempt_tick) &&
+	    ((s64)(se->vruntime - se->deadline) >= 0 || (s64)(se->vruntime - se->vprot) >= 0))
+		__bpf_sched_request_over(rq, se);
+}
+
+/* The tick, whose run time has yet to be accounted: a request may end here. */
+static __always_inline void bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 {
 	if (bpf_sched_hook_enabled(cfs_check_preempt_tick))
-		__bpf_sched_yield(rq);
+		__bpf_sched_tick(rq, se);
 }
 
 /*
- * Ask whether the wakee @p preempts rq->donor. True if a policy decided the
- * wakeup, and has done what it decided.
+ * The size of the next request of @se, which has no slice of its own: @slice, if
+ * nobody says something else. @place: it is being placed, else it runs. The key is
+ * also on for cfs_check_preempt_tick(), as sizes have to cover what was granted.
  */
-static __always_inline bool bpf_sched_wakeup(struct rq *rq, struct task_struct *p)
+static __always_inline u64
+bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
 {
-	if (bpf_sched_hook_enabled(cfs_check_preempt_wakeup) &&
-	    __bpf_sched_wakeup(rq, p))
-		return true;
+	if (bpf_sched_hook_enabled(cfs_slice))
+		return __bpf_sched_slice(rq, se, slice, place);
 
-	return bpf_sched_held(rq);
+	return slice;
 }
 
-/* The same where the entity @se of the wakee is compared with rq->donor's. */
-static __always_inline bool bpf_sched_wakeup_entity(struct rq *rq,
-						    struct sched_entity *se)
+/* @se is about to forfeit the rest of its request: not more than without a policy. */
+static __always_inline void bpf_sched_yield(struct sched_entity *se)
 {
-	return bpf_sched_hook_enabled(cfs_wakeup_preempt_entity) &&
-	       __bpf_sched_wakeup_entity(rq, se);
-}
-
-/* The fair class decides that @p preempts: tell those who only look on. */
-static __always_inline void bpf_sched_preempts(struct rq *rq, struct task_struct *p)
-{
-	if (bpf_sched_hook_enabled(shadow))
-		__bpf_sched_preempts(rq, p);
-}
-
-/*
- * Ask whether the turn of @se ends. True to keep it running. If it is to end,
- * its deadline is brought forward so that update_deadline() ends its request.
- */
-static __always_inline bool bpf_sched_tick(struct rq *rq, struct sched_entity *se)
-{
-	return bpf_sched_hook_enabled(cfs_check_preempt_tick) &&
-	       __bpf_sched_tick(rq, se);
+	if (bpf_sched_hook_enabled(cfs_slice))
+		__bpf_sched_yield(se);
 }
 
 #else /* !CONFIG_BPF_SCHED: */
 
-static inline bool bpf_sched_held(struct rq *rq) { return false; }
-static inline void bpf_sched_yield(struct rq *rq) {}
-static inline bool bpf_sched_wakeup(struct rq *rq, struct task_struct *p) { return false; }
-static inline bool bpf_sched_wakeup_entity(struct rq *rq, struct sched_entity *se) { return false; }
-static inline void bpf_sched_preempts(struct rq *rq, struct task_struct *p) {}
-static inline bool bpf_sched_tick(struct rq *rq, struct sched_entity *se) { return false; }
+static inline enum preempt_wakeup_action
+bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
+{
+	return PREEMPT_WAKEUP_PICK;
+}
+
+static inline void bpf_sched_request(struct rq *rq, struct sched_entity *se) {}
+static inline void bpf_sched_tick(struct rq *rq, struct sched_entity *se) {}
+
+static inline u64
+bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
+{
+	return slice;
+}
+
+static inline void bpf_sched_yield(struct sched_entity *se) {}
 
 #endif /* !CONFIG_BPF_SCHED */
 

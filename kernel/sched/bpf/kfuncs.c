@@ -99,12 +99,91 @@ __bpf_kfunc long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 c
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_belongs_to_cgrp, "SCHED_BPF");
 
+/*
+ * The rq of the task of @se, if it is the one that is locked for a question; else
+ * NULL, as for a group, which does not compete.
+ */
+static struct rq *rq_of_question(struct sched_entity *se)
+{
+	struct rq *rq;
+
+	if (!entity_is_task(se))
+		return NULL;
+
+	rq = task_rq(container_of(se, struct task_struct, se));
+	return rq == this_cpu_read(bpf_sched_rq) ? rq : NULL;
+}
+
+/**
+ * bpf_sched_entity_lag() - what service is this entity owed?
+ * @se: an argument of a hook, or &task->se of a task on the same CPU
+ *
+ * The lag of EEVDF: negative if the task got more than its share of the CPU since
+ * it was queued. sched_entity::vlag is the lag at its last dequeue, which is what
+ * counts for a task that cfs_slice() asks about while it is not queued.
+ *
+ * As whenever the average is asked for, the origin of the virtual time of the rq may
+ * be moved, which nobody sees.
+ *
+ * Return: the lag in nanoseconds of virtual time, not limited as entity_lag()
+ * limits what a dequeued task keeps; S64_MIN for a group, and for a task of another
+ * CPU than the question is about, whose rq is not locked.
+ */
+__bpf_kfunc s64 bpf_sched_entity_lag(struct sched_entity *se)
+{
+	struct rq *rq = rq_of_question(se);
+
+	if (!rq)
+		return S64_MIN;
+	lockdep_assert_rq_held(rq);
+
+	return avg_vruntime(&rq->cfs) - se->vruntime;
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_lag, "SCHED_BPF");
+
+/**
+ * bpf_sched_entity_eligible() - may this entity be picked?
+ * @se: as for bpf_sched_entity_lag()
+ *
+ * Return: 1 if its lag is not negative, else 0; -EXDEV where bpf_sched_entity_lag()
+ * returns S64_MIN.
+ */
+__bpf_kfunc int bpf_sched_entity_eligible(struct sched_entity *se)
+{
+	struct rq *rq = rq_of_question(se);
+
+	if (!rq)
+		return -EXDEV;
+	lockdep_assert_rq_held(rq);
+
+	return !!entity_eligible(&rq->cfs, se);
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_eligible, "SCHED_BPF");
+
+/**
+ * bpf_sched_entity_nr_runnable() - how many tasks want the CPU of this entity?
+ * @se: as for bpf_sched_entity_lag()
+ *
+ * Return: the number of runnable tasks of the fair class on that CPU, the running
+ * one included; 0 where bpf_sched_entity_lag() returns S64_MIN.
+ */
+__bpf_kfunc u32 bpf_sched_entity_nr_runnable(struct sched_entity *se)
+{
+	struct rq *rq = rq_of_question(se);
+
+	return rq ? rq->cfs.h_nr_runnable : 0;
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_nr_runnable, "SCHED_BPF");
+
 __bpf_kfunc_end_defs();
 
 BTF_KFUNCS_START(bpf_sched_kfunc_ids)
 BTF_ID_FLAGS(func, bpf_sched_entity_to_tgidpid, KF_RCU)
 BTF_ID_FLAGS(func, bpf_sched_entity_to_cgrpid, KF_RCU)
 BTF_ID_FLAGS(func, bpf_sched_entity_belongs_to_cgrp, KF_RCU)
+BTF_ID_FLAGS(func, bpf_sched_entity_lag, KF_RCU)
+BTF_ID_FLAGS(func, bpf_sched_entity_eligible, KF_RCU)
+BTF_ID_FLAGS(func, bpf_sched_entity_nr_runnable, KF_RCU)
 BTF_KFUNCS_END(bpf_sched_kfunc_ids)
 
 /*

@@ -39,7 +39,7 @@ int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sche
 	if (ret)
 		return ret;
 
-	return bpf_sched_attach(ops, NULL, reg, &target);
+	return bpf_sched_attach(ops, NULL, NULL, reg, &target, NULL);
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_register, "SCHED_BPF");
 
@@ -63,7 +63,7 @@ int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_
 	if (ret)
 		return ret;
 
-	return bpf_sched_replace(new, reg);
+	return bpf_sched_replace(new, NULL, reg, NULL);
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_update, "SCHED_BPF");
 
@@ -93,32 +93,6 @@ struct task_struct *bpf_sched_entity_task(struct sched_entity *se)
 	return entity_is_task(se) ? container_of(se, struct task_struct, se) : NULL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_task, "SCHED_BPF");
-
-/**
- * bpf_sched_entity_lag - what service is this entity owed?
- * @se: the entity of a task that is queued or running
- *
- * The lag of EEVDF: negative if the task got more than its share of the CPU since
- * it was queued. sched_entity::vlag is the lag at its last dequeue.
- *
- * Context: the lock of the task's rq is held. As whenever the average is asked for,
- * the origin of the virtual time of the rq may be moved, which nobody sees.
- * Return: the lag in nanoseconds of virtual time, not limited as entity_lag()
- * limits what a dequeued task keeps; zero for a group, which does not compete.
- */
-s64 bpf_sched_entity_lag(struct sched_entity *se)
-{
-	struct rq *rq;
-
-	if (!entity_is_task(se))
-		return 0;
-
-	rq = task_rq(container_of(se, struct task_struct, se));
-	lockdep_assert_rq_held(rq);
-
-	return avg_vruntime(&rq->cfs) - se->vruntime;
-}
-EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_lag, "SCHED_BPF");
 
 /*
  * A module that is going has no business with its policies any more. It should have

@@ -3,12 +3,14 @@
  * Scopes: which policies are asked about a task, and in which order.
  *
  * A cgroup points to the scope of its nearest ancestor, itself included, that has
- * policies attached. So a question finds the policies of a task through one
- * pointer, however deep its cgroup is and however many policies exist, and a task
+ * policies attached, or to that of the whole system. So a question finds the policies
+ * of a task through one pointer, however deep its cgroup is and however many policies
+ * exist, and a task
  * that moves is judged by its new cgroup with the next question.
  *
- * A scope lists the policies of its cgroup and of all ancestors. BPF_F_PREORDER
- * ones come first, from the root down; then the others, from the cgroup up.
+ * A scope lists the policies of its cgroup, of all ancestors and of the whole system.
+ * BPF_F_PREORDER ones come first, from the system down; then the others, from the
+ * cgroup up.
  */
 
 #include <linux/bpf.h>
@@ -27,16 +29,6 @@ struct bpf_sched_scope bpf_sched_system = {
 /* The scopes of cgroups. Protected, as what is in them, by the caller's lock. */
 static LIST_HEAD(scopes);
 
-/*
- * The scope that @p is in, or NULL if only system-wide policies apply to it.
- *
- * Context: RCU read-side section, which protects the result too.
- */
-const struct bpf_sched_scope *bpf_sched_task_scope(struct task_struct *p)
-{
-	return rcu_dereference(task_dfl_cgroup(p)->bpf_sched);
-}
-
 static struct bpf_sched_scope *cgroup_scope(struct cgroup *cgrp)
 {
 	return rcu_dereference_protected(cgrp->bpf_sched, lockdep_is_held(&cgroup_mutex));
@@ -47,7 +39,7 @@ static struct bpf_sched_scope *inherited_scope(struct cgroup *cgrp)
 {
 	struct cgroup *parent = cgroup_parent(cgrp);
 
-	return parent ? cgroup_scope(parent) : NULL;
+	return parent ? cgroup_scope(parent) : &bpf_sched_system;
 }
 
 /*
@@ -94,9 +86,8 @@ struct bpf_sched_scope *bpf_sched_scope_get(struct cgroup *cgrp, int published)
 
 	cgroup_lock();
 	from = cgroup_scope(cgrp);
-	if (from)
-		memcpy(scope->order[published], from->order[published],
-		       sizeof(scope->order[published]));
+	memcpy(scope->order[published], from->order[published],
+	       sizeof(scope->order[published]));
 	retarget(cgrp, from, scope);
 	cgroup_unlock();
 
@@ -122,6 +113,7 @@ void bpf_sched_scope_free(struct bpf_sched_scope *scope)
 	kfree(scope);
 }
 
+/* Append what is attached to @scope itself, if it is @preorder or if it is not. */
 static void append(struct bpf_sched_order *orders, const struct bpf_sched_scope *scope,
 		   bool preorder, int gen)
 {
@@ -129,17 +121,21 @@ static void append(struct bpf_sched_order *orders, const struct bpf_sched_scope 
 	enum bpf_sched_hook hook;
 
 	list_for_each_entry(policy, &scope->policies, node) {
+		const struct bpf_sched_answers *answers = &policy->answers[gen];
+
 		if (policy->preorder != preorder)
 			continue;
 
 		for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
 			struct bpf_sched_order *order = &orders[hook];
 
-			if (!bpf_sched_has_answer(policy->answers[gen].handle.ops, hook))
+			if (!bpf_sched_has_answer(answers->handle.ops, hook))
 				continue;
 
-			order->index[order->nr++] = policy->index;
+			order->calls[order->nr++] = &answers->calls[hook];
+			order->members |= BIT_ULL(policy->index);
 			order->nr_preorder += preorder;
+			order->nr_own += preorder || scope->cgrp;
 		}
 	}
 }
@@ -160,21 +156,24 @@ static struct bpf_sched_scope *scope_above(const struct bpf_sched_scope *scope)
 
 static void order_scope(struct bpf_sched_scope *scope, int gen)
 {
-	struct bpf_sched_scope *up[BPF_SCHED_MAX_POLICIES];
+	struct bpf_sched_scope *up[BPF_SCHED_MAX_POLICIES + 1];
 	struct bpf_sched_order *orders = scope->order[gen];
+	enum bpf_sched_hook hook;
 	unsigned int nr = 0, i;
 
 	memset(orders, 0, sizeof(scope->order[gen]));
 
-	/* Each scope has a policy, so there are no more than policies. */
-	up[nr++] = scope;
-	while (scope->cgrp && (scope = scope_above(scope)))
+	/* Each scope of a cgroup has a policy, so there are no more than policies. */
+	for (; scope && scope->cgrp; scope = scope_above(scope))
 		up[nr++] = scope;
+	up[nr++] = &bpf_sched_system;
 
 	for (i = nr; i--; )
 		append(orders, up[i], true, gen);
 	for (i = 0; i < nr; i++)
 		append(orders, up[i], false, gen);
+	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++)
+		orders[hook].only = orders[hook].nr == 1 ? orders[hook].calls[0] : NULL;
 }
 
 /* Make the orders of generation @next of what is attached. */
@@ -196,8 +195,8 @@ static int cgroup_lifetime(struct notifier_block *nb, unsigned long action, void
 		RCU_INIT_POINTER(cgrp->bpf_sched, inherited_scope(cgrp));
 		break;
 	case CGROUP_LIFETIME_OFFLINE:
-		if (rcu_access_pointer(cgrp->bpf_sched))
-			bpf_sched_reap();
+		if (rcu_access_pointer(cgrp->bpf_sched) != &bpf_sched_system)
+			irq_work_queue(&bpf_sched_reap);
 		break;
 	}
 
@@ -210,6 +209,8 @@ static struct notifier_block cgroup_nb = {
 
 static int __init bpf_sched_scope_init(void)
 {
+	RCU_INIT_POINTER(cgrp_dfl_root.cgrp.bpf_sched, &bpf_sched_system);
+
 	return blocking_notifier_chain_register(&cgroup_lifetime_notifier, &cgroup_nb);
 }
 core_initcall(bpf_sched_scope_init);

@@ -22,8 +22,8 @@
  * A program runs with an rq lock held and interrupts off, so the time it takes
  * must have a limit: what the verifier has walked through. These helpers neither
  * loop over more than it sees nor wake or signal a task. The same goes for kfuncs,
- * see kfuncs.c, for functions, see has_unseen_code(), and for the maps that are
- * used, see check_maps().
+ * see kfuncs.c, for functions, see has_unseen_code(), and for the maps that helpers
+ * are given, see check_maps().
  */
 static const struct bpf_func_proto *
 get_func_proto(enum bpf_func_id func_id, const struct bpf_prog *prog)
@@ -83,6 +83,7 @@ static int st_ops_init(struct btf *btf)
 {
 	BTF_TYPE_EMIT_ENUM(BPF_SCHED_F_SHADOW);
 	BTF_TYPE_EMIT_ENUM(BPF_SCHED_NO_OPINION);
+	BTF_TYPE_EMIT_ENUM(BPF_SCHED_WAKE_FORK);
 
 	return 0;
 }
@@ -131,6 +132,43 @@ static bool calls_module(const struct bpf_prog *prog)
 	return false;
 }
 
+/* A value may be copied as a whole by a helper, and that many times in a call. */
+#define MAX_VALUE_SIZE	SZ_16K
+
+/* Neither copying a value nor looking for a key may take long. */
+static int check_map(const struct bpf_map *map)
+{
+	if (map->value_size > MAX_VALUE_SIZE)
+		return -EFBIG;
+	/* Lets keys be chosen that all are in one bucket. */
+	if (map->map_flags & BPF_F_ZERO_SEED)
+		return -ELOOP;
+
+	return map->inner_map_meta ? check_map(map->inner_map_meta) : 0;
+}
+
+/*
+ * The maps that helpers are given. A value that is addressed directly, as .bss is,
+ * may be of any size: nothing copies it. The verifier has put addresses in the
+ * instructions and has yet to forget what they are of.
+ */
+static int check_maps(const struct bpf_prog *prog)
+{
+	const struct bpf_insn *insn;
+	int i, ret = 0;
+
+	for (i = 0; i < prog->len - 1 && !ret; i++) {
+		insn = &prog->insnsi[i];
+		if (insn->code != (BPF_LD | BPF_IMM | BPF_DW))
+			continue;
+		if (insn->src_reg == BPF_PSEUDO_MAP_FD || insn->src_reg == BPF_PSEUDO_MAP_IDX)
+			ret = check_map((void *)(unsigned long)((u64)insn[1].imm << 32 |
+								(u32)insn[0].imm));
+	}
+
+	return ret;
+}
+
 static int st_ops_check_member(const struct btf_type *t,
 			       const struct btf_member *member,
 			       const struct bpf_prog *prog)
@@ -142,7 +180,10 @@ static int st_ops_check_member(const struct btf_type *t,
 	if (has_unseen_code(prog))
 		return -ELOOP;
 
-	return calls_module(prog) ? -EACCES : 0;
+	if (calls_module(prog))
+		return -EACCES;
+
+	return check_maps(prog);
 }
 
 static int st_ops_init_member(const struct btf_type *t,
@@ -172,19 +213,27 @@ static int st_ops_validate(void *kdata)
 
 static int check_token(struct bpf_prog *prog, void *data)
 {
-	return bpf_token_capable(prog->aux->token, CAP_BPF) &&
-	       bpf_token_capable(prog->aux->token, CAP_PERFMON) ? 0 : -EPERM;
+	const struct user_namespace **userns = data;
+	struct bpf_token *token = prog->aux->token;
+
+	if (!token || !bpf_token_capable(token, CAP_BPF) || !bpf_token_capable(token, CAP_PERFMON))
+		return -EPERM;
+	*userns = token->userns;
+
+	return 0;
 }
 
 /*
  * Who may load a program may let it be asked. So may who has the BPF token by
  * which it was loaded, about the tasks of a cgroup in a cgroup namespace of his
- * own. Holding the map's file descriptor is not enough.
+ * own. Holding the map's file descriptor is not enough. *@userns is set to the user
+ * namespace of the token, or to NULL.
  */
-static int check_permission(const void *ops, u64 cgrp_id)
+static int check_permission(const void *ops, u64 cgrp_id, const struct user_namespace **userns)
 {
 	struct cgroup *cgrp;
 
+	*userns = NULL;
 	if (bpf_capable() && perfmon_capable())
 		return 0;
 
@@ -195,40 +244,19 @@ static int check_permission(const void *ops, u64 cgrp_id)
 		return -EPERM;
 	cgroup_put(cgrp);
 
-	return bpf_struct_ops_for_each_prog(ops, check_token, NULL);
+	return bpf_struct_ops_for_each_prog(ops, check_token, userns);
 }
 
-/* Values are copied as a whole, and that can be done many times in a call. */
-#define MAX_VALUE_SIZE	SZ_16K
-
-/* Neither copying a value nor looking for a key may take long. */
-static int check_map(const struct bpf_map *map)
+/* The number of a hook is that of its member. */
+static int get_prog(struct bpf_prog *prog, void *data)
 {
-	if (map->value_size > MAX_VALUE_SIZE)
-		return -EFBIG;
-	/* Lets keys be chosen that all are in one bucket. */
-	if (map->map_flags & BPF_F_ZERO_SEED)
-		return -ELOOP;
+	const struct bpf_prog **progs = data;
+	u32 hook = prog->expected_attach_type;
 
-	return map->inner_map_meta ? check_map(map->inner_map_meta) : 0;
-}
+	if (hook < BPF_SCHED_NR_HOOKS)
+		progs[hook] = prog;
 
-static int check_maps(struct bpf_prog *prog, void *data)
-{
-	int i, ret = 0;
-
-	guard(mutex)(&prog->aux->used_maps_mutex);
-
-	for (i = 0; i < prog->aux->used_map_cnt && !ret; i++)
-		ret = check_map(prog->aux->used_maps[i]);
-
-	return ret;
-}
-
-static int check_ops(const void *ops, u64 cgrp_id)
-{
-	return check_permission(ops, cgrp_id) ?:
-	       bpf_struct_ops_for_each_prog(ops, check_maps, NULL);
+	return 0;
 }
 
 static int st_ops_reg(void *kdata, struct bpf_link *link)
@@ -240,29 +268,36 @@ static int st_ops_reg(void *kdata, struct bpf_link *link)
 static int st_ops_attach(void *kdata, struct bpf_link *link,
 			 const struct bpf_struct_ops_target *target)
 {
+	const struct bpf_prog *progs[BPF_SCHED_NR_HOOKS] = {};
+	const struct user_namespace *userns;
 	int ret;
 
-	ret = check_ops(kdata, target->cgrp ? cgroup_id(target->cgrp) : 0);
+	ret = check_permission(kdata, target->cgrp ? cgroup_id(target->cgrp) : 0, &userns);
 	if (ret)
 		return ret;
+	bpf_struct_ops_for_each_prog(kdata, get_prog, progs);
 
-	return bpf_sched_attach(kdata, link, NULL, target);
+	return bpf_sched_attach(kdata, progs, link, NULL, target, userns);
 }
 
 static void st_ops_unreg(void *kdata, struct bpf_link *link)
 {
-	WARN_ON_ONCE(!bpf_sched_detach(link));
+	/* It may have been detached before its link was, see reap(). */
+	bpf_sched_detach(link);
 }
 
 static int st_ops_update(void *kdata, void *old_kdata, struct bpf_link *link)
 {
+	const struct bpf_prog *progs[BPF_SCHED_NR_HOOKS] = {};
+	const struct user_namespace *userns;
 	int ret;
 
-	ret = check_ops(kdata, bpf_sched_cgroup_id(link));
+	ret = check_permission(kdata, bpf_sched_cgroup_id(link), &userns);
 	if (ret)
 		return ret;
+	bpf_struct_ops_for_each_prog(kdata, get_prog, progs);
 
-	return bpf_sched_replace(kdata, link);
+	return bpf_sched_replace(kdata, progs, link, userns);
 }
 
 struct bpf_struct_ops bpf_sched_struct_ops = {
@@ -275,38 +310,11 @@ struct bpf_struct_ops bpf_sched_struct_ops = {
 	.attach		= st_ops_attach,
 	.unreg		= st_ops_unreg,
 	.update		= st_ops_update,
+	.show_fdinfo	= bpf_sched_show_fdinfo,
 	.cfi_stubs	= &bpf_sched_stubs,
 	.name		= "bpf_sched_ops",
 	.owner		= THIS_MODULE,
 };
-
-static int get_prog_id(struct bpf_prog *prog, void *data)
-{
-	struct bpf_sched_bpf_ids *ids = data;
-	/* The number of its member, which is that of the hook. */
-	u32 hook = prog->expected_attach_type;
-
-	if (hook < BPF_SCHED_NR_HOOKS)
-		ids->prog[hook] = prog->aux->id;
-
-	return 0;
-}
-
-/* The BPF objects of @policy, whose present answers are @ops: none of a module. */
-struct bpf_sched_bpf_ids bpf_sched_bpf_ids(const struct bpf_sched_attachment *policy,
-					   const struct bpf_sched_ops *ops)
-{
-	struct bpf_sched_bpf_ids ids = {};
-
-	if (!policy->link)
-		return ids;
-
-	ids.link = policy->link->id;
-	ids.map = bpf_struct_ops_id(ops);
-	bpf_struct_ops_for_each_prog(ops, get_prog_id, &ids);
-
-	return ids;
-}
 
 static int __init bpf_sched_init(void)
 {

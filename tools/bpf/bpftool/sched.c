@@ -55,7 +55,6 @@ union cgroup_handle {
 /* Bits of struct bpf_sched_ops.flags, from the lowest. */
 static const char * const flag_names[] = {
 	"shadow",
-	"detach_overruled",
 };
 
 /* Columns without which the tables cannot be understood. */
@@ -379,7 +378,7 @@ static void show_state(void)
 	bool scx_switched_all;
 
 	/* A locked down kernel does not let it be read, nor be changed. */
-	if (read_line(SCHED_BPF_DIR "/enabled", enabled, sizeof(enabled))) {
+	if (read_line("/sys/kernel/bpf_sched/enabled", enabled, sizeof(enabled))) {
 		bool off = !strcmp(enabled, "0");
 
 		if (json_output)

@@ -16,6 +16,7 @@ TEST(says_what_is_missing)
 	struct rfc *skel;
 
 	ASSERT_NE(0, access(BPF_SCHED_DEBUGFS, F_OK));
+	ASSERT_NE(0, access(BPF_SCHED_SYSFS, F_OK));
 	capture_libbpf();
 	skel = rfc__open_and_load();
 	EXPECT_EQ(NULL, skel);

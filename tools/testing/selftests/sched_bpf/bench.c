@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What hooks cost: two threads that do nothing but wake each other, beside a hog,
- * without a policy and with policies that have no opinion; and what a call of such a
- * policy takes, in BPF and in Rust. Best in a machine whose time counts instructions,
- * where the figures are repeatable.
+ * What it costs to ask policies that have no opinion on any hook, beside the same
+ * kernel without one, sched_ext's simplest scheduler and trampolines on functions at the
+ * same places, which is how the first proposal of BPF in the fair class worked. The
+ * loads are those of "perf bench sched". Best in a machine whose time counts instructions,
+ * where the figures are repeatable: then a nanosecond is an instruction.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -22,13 +24,22 @@
 #include "empty.skel.h"
 #include "lib.h"
 
-#define PHASE_MS	1000
-#define OTHERS		63
-#define DEPTH		32
+#define OTHERS		64
+#define ROUNDS		50000
+#define MESSAGES	50
+
+/* Keys of hooks are turned off a second after the last policy has gone. */
+#define SETTLE_MS	1500
 
 static struct empty *skel;
-static char deep[1024], other[192];
-static double none;
+static char other[192];
+
+static const char * const hooks[] = {
+	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
+	"cfs_slice",
+};
+
+#define NR_HOOKS	4
 
 static void fail(const char *what)
 {
@@ -36,179 +47,173 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static struct bpf_link *attach(const char *cgroup)
+static struct bpf_link *attach(struct bpf_map *map, const char *cgroup)
 {
 	struct bpf_link *link;
 	int fd;
 
 	if (!cgroup)
-		return bpf_map__attach_struct_ops(skel->maps.empty) ?: (fail("attach"), NULL);
+		return bpf_map__attach_struct_ops(map) ?: (fail("attach"), NULL);
 	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	link = bpf_map__attach_cgroup_opts(skel->maps.empty, fd, NULL);
+	link = bpf_map__attach_cgroup_opts(map, fd, NULL);
 	if (!link)
 		fail(cgroup);
 	close(fd);
 	return link;
 }
 
-/* Print the time of a round, and what it is more than without a policy. */
-static void measure(const char *what, const char *cgroup)
+/* The seconds that a benchmark of perf says it took. */
+static double seconds(const char *bench)
 {
-	const struct load_attr hog_attr = { .kind = HOG, .cgroup = cgroup };
-	const struct load_attr attr = { .kind = PIPE_PONG, .cgroup = cgroup };
-	struct load hog = {}, pong = {};
-	uint64_t rounds, time;
-	double ns;
+	char command[160], line[256];
+	double s = 0;
+	FILE *out;
 
-	if (load_start(&hog, &hog_attr) || load_start(&pong, &attr))
-		fail("load");
-	sleep_ms(200);
-	rounds = pong.stats->rounds;
-	time = cpu_time_ns(pong.pid);
-	sleep_ms(PHASE_MS);
-	rounds = pong.stats->rounds - rounds;
-	time = cpu_time_ns(pong.pid) - time;
-	load_stop(&pong);
-	load_stop(&hog);
-
-	/* The main thread's half of a round: one wakeup, one sleep. */
-	ns = (double)time / rounds;
-	if (!none)
-		none = ns;
-	printf("%-52s %8lu %10.0f %+9.0f\n", what, rounds, ns, ns - none);
+	snprintf(command, sizeof(command), "taskset -c %d perf bench sched %s 2>/dev/null",
+		 LOAD_CPU, bench);
+	out = popen(command, "re");
+	if (!out)
+		fail(command);
+	while (fgets(line, sizeof(line), out))
+		sscanf(line, " Total time: %lf", &s);
+	if (pclose(out) || !s) {
+		fprintf(stderr, "%s: no total time\n", command);
+		exit(1);
+	}
+	return s;
 }
 
-static const char * const hooks[] = {
-	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
-};
-
-#define NR_HOOKS	3
-
-static void read_all(const char *policy, struct counters *c)
+static uint64_t questions(const char *policy)
 {
+	struct counters c;
+	uint64_t sum = 0;
 	int h;
 
-	for (h = 0; h < NR_HOOKS; h++) {
-		if (read_counters(policy, hooks[h], &c[h]))
-			fail(policy);
+	for (h = 0; policy && h < NR_HOOKS; h++)
+		sum += read_counters(policy, hooks[h], &c) ? 0 : c.calls;
+	return sum;
+}
+
+/* Print what the loads take, what that is more than at first, and of each question. */
+static void measure(const char *what, const char *policy)
+{
+	static double no_pipe, no_messages;
+	char pipe_bench[32], message_bench[48];
+	double pipe, messages;
+	uint64_t asked;
+
+	snprintf(pipe_bench, sizeof(pipe_bench), "pipe -l %d", ROUNDS);
+	snprintf(message_bench, sizeof(message_bench), "messaging -g 2 -l %d", MESSAGES);
+	/* Once for the caches, such as those of the emulation. */
+	if (!no_pipe)
+		seconds(pipe_bench);
+	asked = questions(policy);
+	pipe = seconds(pipe_bench);
+	asked = questions(policy) - asked;
+	messages = seconds(message_bench);
+	if (!no_pipe) {
+		no_pipe = pipe;
+		no_messages = messages;
 	}
+	printf("%-42s %9.0f %+6.1f %% %9.3f %+6.1f %%", what, pipe * 1e9 / ROUNDS,
+	       100 * (pipe / no_pipe - 1), messages, 100 * (messages / no_messages - 1));
+	if (asked)
+		printf(" %9.1f %9.1f", (double)asked / ROUNDS, (pipe - no_pipe) * 1e9 / asked);
+	printf("\n");
 }
 
-static double ns_per_call(const struct counters *after, const struct counters *before)
+/* The path of a file beside this program. */
+static const char *beside(const char *name)
 {
-	return (double)(after->time_ns - before->time_ns) / (after->calls - before->calls);
+	static char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 64);
+
+	path[len < 0 ? 0 : len] = 0;
+	strcpy(strrchr(path, '/') + 1, name);
+	return path;
 }
 
-/* Print the time of a call of each hook of two policies, which are asked in turn. */
-static void measure_calls(const char *what, const char *bpf, const char *rust)
+static void measure_scx(void)
 {
-	const struct load_attr hog_attr = { .kind = HOG }, attr = { .kind = PIPE_PONG };
-	struct counters b[2][NR_HOOKS], r[2][NR_HOOKS];
-	struct load hog = {}, pong = {};
-	int fd, h;
+	const char *path = beside("scx_simple");
+	pid_t pid;
 
-	/* Until it is closed, as by sysctl kernel.bpf_stats_enabled. */
-	fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	if (fd < 0 || load_start(&hog, &hog_attr) || load_start(&pong, &attr))
-		fail("load");
-	sleep_ms(200);
-	read_all(bpf, b[0]);
-	read_all(rust, r[0]);
-	sleep_ms(2 * PHASE_MS);
-	read_all(bpf, b[1]);
-	read_all(rust, r[1]);
-	load_stop(&pong);
-	load_stop(&hog);
-	close(fd);
-
-	printf("\n%-52s %8s %10s %9s\n", what, "calls", "ns BPF", "ns Rust");
-	for (h = 0; h < NR_HOOKS; h++)
-		printf("%-52s %8lu %10.1f %9.1f\n", hooks[h], b[1][h].calls - b[0][h].calls,
-		       ns_per_call(&b[1][h], &b[0][h]), ns_per_call(&r[1][h], &r[0][h]));
-}
-
-/* The module beside this program. */
-static int load_rust(const char *params)
-{
-	char path[PATH_MAX] = {}, *slash;
-
-	if (readlink("/proc/self/exe", path, sizeof(path) - sizeof("sched_bpf_test.ko")) < 0)
-		return -errno;
-	slash = strrchr(path, '/');
-	strcpy(slash + 1, "sched_bpf_test.ko");
-	return module_load(path, params);
+	if (access(path, X_OK)) {
+		printf("%-42s not built\n", "scx_simple");
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(1);
+		execl(path, path, NULL);
+		_exit(1);
+	}
+	sleep_ms(SETTLE_MS);
+	if (waitpid(pid, NULL, WNOHANG)) {
+		printf("%-42s does not run\n", "scx_simple");
+		return;
+	}
+	measure("scx_simple", NULL);
+	kill(pid, SIGINT);
+	waitpid(pid, NULL, 0);
 }
 
 int main(void)
 {
-	struct bpf_link *links[OTHERS + 1] = {};
-	size_t len;
+	struct bpf_link *links[OTHERS] = {};
 	int i;
 
 	setlinebuf(stdout);
 	skel = empty__open_and_load();
-	if (!skel || !setup_cpus() || cgroup_make(NULL, "other", other, sizeof(other)) ||
-	    cgroup_make(NULL, "deep", deep, sizeof(deep)))
+	if (!skel || !setup_cpus() || cgroup_make(NULL, "other", other, sizeof(other)))
 		fail("setup");
-	for (i = 1; i < DEPTH; i++) {
-		len = strlen(deep);
-		snprintf(deep + len, sizeof(deep) - len, "/d");
-		if (mkdir(deep, 0755))
-			fail(deep);
-	}
 
-	printf("%-52s %8s %10s %9s\n", "", "rounds", "ns/round", "more");
+	printf("%-42s %9s %8s %9s %8s %9s %9s\n", "", "pipe", "more", "messages", "more",
+	       "questions", "ns");
+	printf("%-42s %9s %8s %9s %8s %9s %9s\n", "", "ns/round", "", "s", "", "per round",
+	       "of each");
 	measure("no policy", NULL);
-	measure("no policy, tasks 32 cgroups deep", deep);
 
-	links[0] = attach(NULL);
-	measure("1 policy, system-wide", NULL);
-	measure("1 policy, system-wide, tasks 32 deep", deep);
-	bpf_link__destroy(links[0]);
-
-	links[0] = attach(deep);
-	measure("1 policy, of the tasks' cgroup, 32 deep", deep);
-	for (i = 1; i <= OTHERS; i++)
-		links[i] = attach(other);
-	measure("1 policy, of the tasks' cgroup, and 63 of another", deep);
-	bpf_link__destroy(links[0]);
-	measure("63 policies of another cgroup", NULL);
-	for (i = 1; i <= OTHERS; i++)
-		bpf_link__destroy(links[i]);
-
-	links[0] = attach(NULL);
-	links[1] = attach(NULL);
-	measure("2 policies, system-wide", NULL);
-	bpf_link__destroy(links[0]);
+	links[0] = attach(skel->maps.empty, NULL);
+	measure("1 policy in BPF", "bpf_empty");
+	links[1] = attach(skel->maps.empty, NULL);
+	measure("2 policies in BPF", "bpf_empty");
 	bpf_link__destroy(links[1]);
-	measure("no policy", NULL);
+	bpf_link__destroy(links[0]);
 
-	if (!load_rust("")) {
-		measure("1 policy in Rust, system-wide", NULL);
-		module_unload("sched_bpf_test");
-		links[0] = attach(NULL);
-		measure("1 policy in BPF, system-wide", NULL);
-		bpf_link__destroy(links[0]);
+	links[0] = attach(skel->maps.empty_shadow, NULL);
+	measure("1 policy in BPF, in the shadow", "shadow_empty");
+	bpf_link__destroy(links[0]);
 
-		/* Only the one that is attached first is called directly. */
-		links[0] = attach(NULL);
-		load_rust("");
-		measure_calls("a call, BPF directly", "bpf_empty", "rust_empty");
-		bpf_link__destroy(links[0]);
-		links[0] = attach(NULL);
-		measure_calls("a call, Rust directly", "bpf_empty", "rust_empty");
-		bpf_link__destroy(links[0]);
+	if (!module_load(beside("sched_bpf_test.ko"), "")) {
+		measure("1 policy in Rust", "rust_empty");
 		module_unload("sched_bpf_test");
 	} else {
-		printf("no policy in Rust: sched_bpf_test.ko cannot be loaded\n");
+		printf("%-42s not built\n", "1 policy in Rust");
 	}
+
+	for (i = 0; i < OTHERS; i++)
+		links[i] = attach(skel->maps.empty, other);
+	measure("64 policies in BPF, of another cgroup", NULL);
+	for (i = 0; i < OTHERS; i++)
+		bpf_link__destroy(links[i]);
+
+	if (empty__attach(skel))
+		fail("fentry");
+	bpf_link__destroy(skel->links.empty);
+	bpf_link__destroy(skel->links.empty_shadow);
+	skel->links.empty = NULL;
+	skel->links.empty_shadow = NULL;
+	sleep_ms(SETTLE_MS);
+	measure("3 trampolines", NULL);
+	empty__detach(skel);
+
+	measure_scx();
+	sleep_ms(SETTLE_MS);
+	measure("no policy", NULL);
 
 	empty__destroy(skel);
 	cgroup_remove(other);
-	while (strcmp(strrchr(deep, '/'), "/d") == 0) {
-		cgroup_remove(deep);
-		*strrchr(deep, '/') = 0;
-	}
-	cgroup_remove(deep);
 	return 0;
 }

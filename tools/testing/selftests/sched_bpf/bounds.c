@@ -15,19 +15,22 @@
 #define PHASE_MS	2000
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define TICK		"cfs_check_preempt_tick"
+#define SLICE		"cfs_slice"
 
 FIXTURE(bounds) {
 	struct answer *skel;
 	struct bpf_link *link;
-	uint64_t max_hold;
+	uint64_t max_slice, base_slice;
 };
 
 FIXTURE_SETUP(bounds)
 {
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
-	self->max_hold = get_knob("max_hold_ns");
-	ASSERT_NE(0, self->max_hold);
+	self->max_slice = get_knob("max_slice_ns");
+	ASSERT_NE(0, self->max_slice);
+	self->base_slice = get_knob(BASE_SLICE);
+	ASSERT_NE(0, self->base_slice);
 	self->skel = answer__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 }
@@ -36,8 +39,10 @@ FIXTURE_TEARDOWN(bounds)
 {
 	bpf_link__destroy(self->link);
 	answer__destroy(self->skel);
-	if (self->max_hold)
-		set_knob("max_hold_ns", self->max_hold);
+	if (self->max_slice)
+		set_knob("max_slice_ns", self->max_slice);
+	if (self->base_slice)
+		set_knob(BASE_SLICE, self->base_slice);
 }
 
 /* Give these answers to every question about @tgid, 0: about any task. */
@@ -58,14 +63,14 @@ static uint64_t percent(uint64_t a, uint64_t b)
 /* Everybody is to keep running: each still waits no longer than the bound. */
 TEST_F(bounds, keep_running_ends)
 {
-	const uint64_t hold = 50 * NSEC_PER_MSEC;
+	const uint64_t bound = 50 * NSEC_PER_MSEC;
 	const struct load_attr attr = { .kind = HOG };
 	struct load hogs[2] = {};
 	uint64_t time[2], share;
 	struct counters c;
 	int i;
 
-	ASSERT_EQ(0, set_knob("max_hold_ns", hold));
+	ASSERT_EQ(0, set_knob("max_slice_ns", bound));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, load_start(&hogs[i], &attr));
 	attach(-1, -1, -1, 0);
@@ -80,29 +85,30 @@ TEST_F(bounds, keep_running_ends)
 	share = percent(time[0], time[1]);
 	TH_LOG("longest waits %lu and %lu us at a bound of %lu us, shares %lu and %lu %%",
 	       hogs[0].stats->max_gap_ns / 1000, hogs[1].stats->max_gap_ns / 1000,
-	       hold / 1000, share, 100 - share);
+	       bound / 1000, share, 100 - share);
 	for (i = 0; i < 2; i++) {
-		/* It was held off, and not for longer than the bound and noise. */
-		EXPECT_GT(hogs[i].stats->max_gap_ns, hold / 2);
-		EXPECT_LT(hogs[i].stats->max_gap_ns, 3 * hold);
+		/* It had to wait, and not for longer than the bound and noise. */
+		EXPECT_GT(hogs[i].stats->max_gap_ns, bound / 2);
+		EXPECT_LT(hogs[i].stats->max_gap_ns, 3 * bound);
 	}
-	EXPECT_GT(share, 30);
-	EXPECT_LT(share, 70);
+	EXPECT_GT(share, 40);
+	EXPECT_LT(share, 60);
 	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
-	EXPECT_GT(c.overruled, 0);
+	EXPECT_GT(c.overruled_slice, 0);
+	EXPECT_EQ(c.overruled, c.overruled_slice);
 	for (i = 0; i < 2; i++)
 		load_stop(&hogs[i]);
 }
 
-/* No wakee is to preempt: it still gets its turn within the bound. */
+/* No wakee is to preempt, and the hog is to go on: it still is served in time. */
 TEST_F(bounds, do_not_preempt_ends)
 {
-	const uint64_t hold = 50 * NSEC_PER_MSEC;
+	const uint64_t bound = 50 * NSEC_PER_MSEC;
 	const struct load_attr hog_attr = { .kind = HOG }, attr = { .kind = SLEEPER };
 	struct load hog = {}, sleeper = {};
 	struct counters c;
 
-	ASSERT_EQ(0, set_knob("max_hold_ns", hold));
+	ASSERT_EQ(0, set_knob("max_slice_ns", bound));
 	ASSERT_EQ(0, load_start(&hog, &hog_attr));
 	ASSERT_EQ(0, load_start(&sleeper, &attr));
 	attach(-1, -1, -1, 0);
@@ -111,43 +117,47 @@ TEST_F(bounds, do_not_preempt_ends)
 	sleeper.stats->rounds = 0;
 	sleep_ms(PHASE_MS);
 	TH_LOG("longest wait %lu us at a bound of %lu us, %lu rounds",
-	       sleeper.stats->max_gap_ns / 1000, hold / 1000, sleeper.stats->rounds);
-	EXPECT_GT(sleeper.stats->max_gap_ns, hold / 2);
-	EXPECT_LT(sleeper.stats->max_gap_ns, 3 * hold);
+	       sleeper.stats->max_gap_ns / 1000, bound / 1000, sleeper.stats->rounds);
+	EXPECT_GT(sleeper.stats->max_gap_ns, bound / 2);
+	EXPECT_LT(sleeper.stats->max_gap_ns, 3 * bound);
 	EXPECT_GT(sleeper.stats->rounds, PHASE_MS / 50 / 3);
 	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
-	EXPECT_GT(c.overruled, 0);
+	EXPECT_GT(c.overruled_slice, 0);
+	ASSERT_EQ(0, read_counters("answer_all", WAKEUP, &c));
+	EXPECT_GT(c.negative, 0);
+	EXPECT_EQ(0, c.overruled);
 	load_stop(&sleeper);
 	load_stop(&hog);
 }
 
 /* The bound is what it is set to, and bad values change nothing. */
-TEST_F(bounds, max_hold_is_settable)
+TEST_F(bounds, max_slice_is_settable)
 {
+	const uint64_t max = 100 * NSEC_PER_MSEC, min = NSEC_PER_MSEC / 10;
 	const struct load_attr attr = { .kind = HOG };
 	struct load hogs[2] = {};
 	uint64_t few, many;
 	int i;
 
-	EXPECT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
-	EXPECT_EQ(NSEC_PER_MSEC, get_knob("max_hold_ns"));
-	EXPECT_EQ(0, set_knob("max_hold_ns", NSEC_PER_SEC));
-	EXPECT_EQ(NSEC_PER_SEC, get_knob("max_hold_ns"));
-	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", 0));
-	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", NSEC_PER_MSEC - 1));
-	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", NSEC_PER_SEC + 1));
-	EXPECT_EQ(-ERANGE, set_knob("max_hold_ns", ~0ULL));
-	EXPECT_EQ(-EINVAL, write_file(BPF_SCHED_DEBUGFS "max_hold_ns", "soon"));
-	EXPECT_EQ(NSEC_PER_SEC, get_knob("max_hold_ns"));
+	EXPECT_EQ(0, set_knob("max_slice_ns", min));
+	EXPECT_EQ(min, get_knob("max_slice_ns"));
+	EXPECT_EQ(0, set_knob("max_slice_ns", max));
+	EXPECT_EQ(max, get_knob("max_slice_ns"));
+	EXPECT_EQ(-ERANGE, set_knob("max_slice_ns", 0));
+	EXPECT_EQ(-ERANGE, set_knob("max_slice_ns", min - 1));
+	EXPECT_EQ(-ERANGE, set_knob("max_slice_ns", max + 1));
+	EXPECT_EQ(-ERANGE, set_knob("max_slice_ns", ~0ULL));
+	EXPECT_EQ(-EINVAL, write_file(BPF_SCHED_SYSFS "max_slice_ns", "soon"));
+	EXPECT_EQ(max, get_knob("max_slice_ns"));
 
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, load_start(&hogs[i], &attr));
 	attach(-1, -1, -1, 0);
-	ASSERT_EQ(0, set_knob("max_hold_ns", 100 * NSEC_PER_MSEC));
 	few = switches(hogs[0].pid);
 	sleep_ms(PHASE_MS);
 	few = switches(hogs[0].pid) - few;
-	ASSERT_EQ(0, set_knob("max_hold_ns", 5 * NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("max_slice_ns", 5 * NSEC_PER_MSEC));
+	sleep_ms(200);
 	many = switches(hogs[0].pid);
 	sleep_ms(PHASE_MS);
 	many = switches(hogs[0].pid) - many;
@@ -157,9 +167,110 @@ TEST_F(bounds, max_hold_is_settable)
 		load_stop(&hogs[i]);
 }
 
+/* Let requests be of this size, and say what comes of it. */
+#define answer_slice(answer, n, c) ({						\
+	self->skel->bss->slice_answer = answer;					\
+	self->link = bpf_map__attach_struct_ops(self->skel->maps.only_slice);	\
+	ASSERT_NE(NULL, self->link);						\
+	*(n) = hog_switches(NULL, 0);						\
+	ASSERT_EQ(0, read_counters("answer_slice", SLICE, c));			\
+	bpf_link__destroy(self->link);						\
+	self->link = NULL;							\
+	EXPECT_GT((c)->calls, 0);						\
+	EXPECT_EQ((c)->overruled, (c)->overruled_slice);			\
+	TH_LOG("slices of %d ns: %lu switches, overruled %lu of %lu", (int)(answer), \
+	       *(n), (c)->overruled_slice, (c)->calls);				\
+})
+
+/* A request is as long as said, and no longer or shorter than the bounds. */
+TEST_F(bounds, slice)
+{
+	const uint64_t max = 40 * NSEC_PER_MSEC, min = NSEC_PER_MSEC / 10;
+	uint64_t stock, at_max, beyond, at_min, below, n;
+	struct counters c;
+
+	ASSERT_EQ(0, set_knob(BASE_SLICE, 10 * NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("max_slice_ns", max));
+	stock = hog_switches(NULL, 0);
+
+	answer_slice(max, &at_max, &c);
+	EXPECT_EQ(0, c.overruled);
+	answer_slice(max + 1, &n, &c);
+	EXPECT_EQ(c.calls, c.overruled);
+	answer_slice(INT32_MAX, &beyond, &c);
+	EXPECT_EQ(c.calls, c.overruled);
+	/* It is the bound that counts, and not the stock size. */
+	EXPECT_GT(stock, 2 * at_max);
+	EXPECT_GT(stock, 2 * beyond);
+	EXPECT_GT(2 * beyond, at_max);
+
+	answer_slice(min, &at_min, &c);
+	EXPECT_EQ(0, c.overruled);
+	answer_slice(min - 1, &n, &c);
+	EXPECT_EQ(c.calls, c.overruled);
+	answer_slice(1, &below, &c);
+	EXPECT_EQ(c.calls, c.overruled);
+	EXPECT_GT(at_min, 2 * stock);
+	EXPECT_GT(below, 2 * stock);
+}
+
+/* No size is below zero: it stays what it is. */
+TEST_F(bounds, negative_slice)
+{
+	struct counters c;
+	uint64_t stock, n;
+	int i;
+
+	stock = hog_switches(NULL, 0);
+	for (i = 0; i < 2; i++) {
+		answer_slice(i ? INT32_MIN : -1, &n, &c);
+		EXPECT_EQ(c.calls, c.negative);
+		EXPECT_EQ(c.calls, c.overruled);
+		EXPECT_GT(2 * n, stock);
+		EXPECT_LT(n, 2 * stock);
+	}
+}
+
+/* A task that has a slice of its own does not get a longer one. */
+TEST_F(bounds, custom_slice)
+{
+	const uint64_t slice = 5 * NSEC_PER_MSEC;
+	struct counters c;
+	uint64_t n[2];
+
+	n[0] = hog_switches(NULL, slice);
+	attach(-1, -1, -1, 0);
+	n[1] = hog_switches(NULL, slice);
+	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
+	TH_LOG("switches: stock %lu, kept %lu; overruled %lu of %lu", n[0], n[1],
+	       c.overruled_custom, c.negative);
+	EXPECT_GT(c.overruled_custom, 0);
+	EXPECT_GT(2 * n[1], n[0]);
+	EXPECT_LT(n[1], 2 * n[0]);
+}
+
+/* Who was picked just now is not to give way at once: threads that wake each other. */
+TEST_F(bounds, end_of_short)
+{
+	const struct load_attr hog_attr = { .kind = HOG }, attr = { .kind = PIPE_PONG };
+	struct load hog = {}, pong = {};
+	struct counters c;
+
+	ASSERT_EQ(0, load_start(&hog, &hog_attr));
+	ASSERT_EQ(0, load_start(&pong, &attr));
+	attach(0, 0, 1, pong.pid);
+	sleep_ms(PHASE_MS);
+	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
+	TH_LOG("%lu of %lu answers overruled", c.overruled_short, c.positive);
+	EXPECT_GT(c.overruled_short, 0);
+	EXPECT_EQ(c.overruled, c.overruled_short);
+	load_stop(&pong);
+	load_stop(&hog);
+}
+
 /*
  * Every wakee is to preempt, two threads do nothing but wake each other, and
- * every turn is to end: the hog beside them keeps its part of the CPU.
+ * every request is to end: the hog beside them keeps its part of the CPU.
  */
 TEST_F(bounds, preempt_is_fair)
 {
@@ -182,17 +293,20 @@ TEST_F(bounds, preempt_is_fair)
 	EXPECT_GT(pong.stats->rounds, 10);
 	ASSERT_EQ(0, read_counters("answer_all", WAKEUP, &c));
 	EXPECT_GT(c.positive, 0);
-	EXPECT_GT(c.overruled, 0);
+	/* Whoever has had its part is to wait. */
+	EXPECT_GT(c.overruled_eligible, 0);
+	EXPECT_EQ(c.overruled, c.overruled_eligible);
 	load_stop(&pong);
 	load_stop(&hog);
 }
 
-/* A SCHED_IDLE task is not held against one of a normal policy. */
+/* A SCHED_IDLE task is not asked about: it gives way to one of a normal policy. */
 TEST_F(bounds, idle_gives_way)
 {
 	const struct load_attr idle_attr = { .kind = HOG, .policy = SCHED_IDLE };
 	const struct load_attr attr = { .kind = HOG };
 	struct load idle = {}, normal = {};
+	struct counters c;
 	uint64_t a, b;
 
 	ASSERT_EQ(0, load_start(&idle, &idle_attr));
@@ -206,6 +320,8 @@ TEST_F(bounds, idle_gives_way)
 	b = cpu_time_ns(normal.pid) - b;
 	TH_LOG("idle task %lu %% of the CPU", percent(a, b));
 	EXPECT_LT(percent(a, b), 15);
+	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
+	EXPECT_EQ(0, c.negative);
 	load_stop(&idle);
 	load_stop(&normal);
 }
@@ -225,19 +341,19 @@ TEST_F(bounds, realtime_is_not_asked_about)
 	attach(-1, -1, -1, 0);
 	rt.stats->rounds = 0;
 	sleep_ms(PHASE_MS);
-	TH_LOG("rounds: stock %lu, with the hog held %lu", stock, rt.stats->rounds);
-	/* Waiting for the end of each hold it would have 20 rounds. */
+	TH_LOG("rounds: stock %lu, with the hog kept %lu", stock, rt.stats->rounds);
+	/* Waiting for the end of each request it would have 20 rounds. */
 	EXPECT_GT(rt.stats->rounds, stock / 2);
 	load_stop(&rt);
 	load_stop(&hog);
 }
 
-/* A task that yields is not held against its own will. */
+/* A task that yields is not kept against its own will. */
 TEST_F(bounds, yield_is_honoured)
 {
 	const struct load_attr hog_attr = { .kind = HOG }, attr = { .kind = YIELDER };
 	struct load hog = {}, yielder = {};
-	uint64_t stock, held;
+	uint64_t stock, kept;
 
 	ASSERT_EQ(0, load_start(&hog, &hog_attr));
 	ASSERT_EQ(0, load_start(&yielder, &attr));
@@ -245,26 +361,26 @@ TEST_F(bounds, yield_is_honoured)
 	sleep_ms(PHASE_MS);
 	stock = switches(yielder.pid) - stock;
 	attach(-1, -1, -1, yielder.pid);
-	held = switches(yielder.pid);
+	kept = switches(yielder.pid);
 	sleep_ms(PHASE_MS);
-	held = switches(yielder.pid) - held;
-	TH_LOG("switches: stock %lu, held %lu", stock, held);
-	EXPECT_GT(held, stock / 4);
+	kept = switches(yielder.pid) - kept;
+	TH_LOG("switches: stock %lu, kept %lu", stock, kept);
+	EXPECT_GT(kept, stock / 4);
 	load_stop(&yielder);
 	load_stop(&hog);
 }
 
-/* A wakeup's "preempt" ends a hold that the tick's "keep running" started. */
-TEST_F(bounds, preempt_ends_a_hold)
+/* A wakeup's "preempt" goes before the request that the tick's "keep running" made. */
+TEST_F(bounds, preempt_goes_before_keep)
 {
 	const struct load_attr hog_attr = { .kind = HOG };
 	const struct load_attr attr = { .kind = SLEEPER, .work_ns = 50 * 1000 };
-	struct load hog = {}, sleeper = {};
+	struct load hogs[2] = {}, sleeper = {};
 	struct counters c;
+	int i;
 
-	/* Held all the same when the wakee is not eligible: make that short. */
-	ASSERT_EQ(0, set_knob("max_hold_ns", 5 * NSEC_PER_MSEC));
-	ASSERT_EQ(0, load_start(&hog, &hog_attr));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, load_start(&hogs[i], &hog_attr));
 	ASSERT_EQ(0, load_start(&sleeper, &attr));
 	attach(1, 1, -1, 0);
 	sleep_ms(200);
@@ -274,10 +390,14 @@ TEST_F(bounds, preempt_ends_a_hold)
 	ASSERT_EQ(0, read_counters("answer_all", WAKEUP, &c));
 	TH_LOG("%lu rounds, %lu of them prompt; %lu wakeups, %lu overruled",
 	       sleeper.stats->rounds, sleeper.stats->prompt, c.calls, c.overruled);
+	EXPECT_GT(c.positive, 0);
 	EXPECT_GT(sleeper.stats->rounds, PHASE_MS / 10);
 	EXPECT_GT(sleeper.stats->prompt, sleeper.stats->rounds / 2);
+	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
+	EXPECT_GT(c.negative, 0);
 	load_stop(&sleeper);
-	load_stop(&hog);
+	for (i = 0; i < 2; i++)
+		load_stop(&hogs[i]);
 }
 
 TEST_HARNESS_MAIN

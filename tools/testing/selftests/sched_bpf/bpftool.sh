@@ -8,6 +8,7 @@ source "$DIR/../kselftest/ktap_helpers.sh"
 BPFTOOL=$DIR/bpftool
 PIN=/sys/fs/bpf/sched_bpf_test
 POLICIES=/sys/kernel/debug/sched/bpf/policies
+ENABLED=/sys/kernel/bpf_sched/enabled
 
 # expect NAME PATTERN COMMAND...: its output has a line of this pattern.
 expect()
@@ -55,9 +56,9 @@ expect sched_no_cgroup "is not a directory of cgroup v2" "$BPFTOOL" sched show c
 expect sched_bad_key "what is 'color'" "$BPFTOOL" sched show color red
 expect sched_top "answer_tick +cfs_check_preempt_tick +[0-9]" "$BPFTOOL" sched top count 2
 expect sched_top_json '"seconds":[0-9.]+,"rates":\[\{"id":' "$BPFTOOL" -j sched top count 1
-echo 0 > "${POLICIES%policies}enabled"
+echo 0 > "$ENABLED"
 expect sched_off "switched off: no policy is asked" "$BPFTOOL" sched show
-echo 1 > "${POLICIES%policies}enabled"
+echo 1 > "$ENABLED"
 expect sched_off_json '"enabled":true' "$BPFTOOL" -j sched show
 
 expect policies "^[0-9]+ answer_tick bpf [0-9]+ [0-9]+ 0 [0-9]+ 0 0 " cat "$POLICIES"

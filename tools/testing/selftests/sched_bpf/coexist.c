@@ -90,7 +90,7 @@ FIXTURE_TEARDOWN(coexist)
 	started;								\
 })
 
-/* How often the policy was asked in the next @ms, in which all loads have turns. */
+/* How often the policy was asked in the next @ms, in which all loads go on. */
 #define calls_in(ms) ({								\
 	uint64_t rounds[MAX_LOADS], calls;					\
 	int i;									\
@@ -149,19 +149,22 @@ TEST_F(coexist, who_is_asked_about)
 	asked = self->skel->bss;
 	EXPECT_GT(calls_in(3 * PHASE_MS), 0);
 
-	TH_LOG("turns: normal %llu, batch %llu; wakees: normal %llu; preempted: batch %llu",
-	       asked->turns[SCHED_OTHER], asked->turns[SCHED_BATCH],
+	TH_LOG("requests: normal %llu, batch %llu; wakees: normal %llu; preempted: batch %llu",
+	       asked->requests[SCHED_OTHER], asked->requests[SCHED_BATCH],
 	       asked->wakees[SCHED_OTHER], asked->preempted[SCHED_BATCH]);
-	EXPECT_GT(asked->turns[SCHED_OTHER], 0);
-	EXPECT_GT(asked->turns[SCHED_BATCH], 0);
-	EXPECT_EQ(0, asked->turns[SCHED_IDLE]);
+	EXPECT_GT(asked->requests[SCHED_OTHER], 0);
+	EXPECT_GT(asked->requests[SCHED_BATCH], 0);
+	EXPECT_EQ(0, asked->requests[SCHED_IDLE]);
+	EXPECT_GT(asked->slices[SCHED_OTHER], 0);
+	EXPECT_GT(asked->slices[SCHED_BATCH], 0);
 	EXPECT_GT(asked->wakees[SCHED_OTHER], 0);
 	EXPECT_EQ(0, asked->wakees[SCHED_BATCH]);
 	EXPECT_EQ(0, asked->wakees[SCHED_IDLE]);
 	EXPECT_GT(asked->preempted[SCHED_BATCH], 0);
 	EXPECT_EQ(0, asked->preempted[SCHED_IDLE]);
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, asked->turns[never[i]]);
+		EXPECT_EQ(0, asked->requests[never[i]]);
+		EXPECT_EQ(0, asked->slices[never[i]]);
 		EXPECT_EQ(0, asked->wakees[never[i]]);
 		EXPECT_EQ(0, asked->preempted[never[i]]);
 	}
@@ -170,7 +173,7 @@ TEST_F(coexist, who_is_asked_about)
 TEST_F(coexist, deadline_is_not_delayed)
 {
 	struct load *deadline;
-	uint64_t stock, held;
+	uint64_t stock, kept;
 
 	start(.kind = HOG);
 	start(.kind = HOG);
@@ -178,12 +181,12 @@ TEST_F(coexist, deadline_is_not_delayed)
 	make_deadline(deadline);
 	stock = rounds_in(deadline, PHASE_MS);
 	attach(-1);
-	held = rounds_in(deadline, PHASE_MS);
+	kept = rounds_in(deadline, PHASE_MS);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
 
-	TH_LOG("rounds: stock %lu, with the hogs held %lu", stock, held);
-	/* Waiting for the end of each hold it would have 10 rounds. */
-	EXPECT_GT(held, stock / 2);
+	TH_LOG("rounds: stock %lu, with the hogs kept %lu", stock, kept);
+	/* Waiting for the end of each request it would have 10 rounds. */
+	EXPECT_GT(kept, stock / 2);
 }
 
 /* "Keep running" does not get a task more than the quota of its cgroup. */
@@ -245,7 +248,7 @@ TEST_F(coexist, sched_ext_full)
 /* Only tasks of SCHED_EXT are sched_ext's, and without it they are fair tasks. */
 TEST_F(coexist, sched_ext_partial)
 {
-	uint64_t turns[2], wakees[2];
+	uint64_t requests[2], wakees[2];
 	const struct coexist__bss *asked;
 	struct bpf_link *ext;
 	int i;
@@ -264,24 +267,24 @@ TEST_F(coexist, sched_ext_partial)
 
 	ext = bpf_map__attach_struct_ops(self->skel->maps.ext_partial);
 	ASSERT_NE(NULL, ext);
-	turns[0] = asked->turns[SCHED_OTHER];
-	turns[1] = asked->turns[SCHED_EXT];
+	requests[0] = asked->requests[SCHED_OTHER];
+	requests[1] = asked->requests[SCHED_EXT];
 	wakees[0] = asked->wakees[SCHED_OTHER];
 	wakees[1] = asked->wakees[SCHED_EXT];
-	EXPECT_GT(turns[1], 0);
+	EXPECT_GT(requests[1], 0);
 	EXPECT_GT(wakees[1], 0);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
-	TH_LOG("with sched_ext %llu turns and %llu wakees, of its tasks %llu and %llu",
-	       asked->turns[SCHED_OTHER] - turns[0], asked->wakees[SCHED_OTHER] - wakees[0],
-	       asked->turns[SCHED_EXT] - turns[1], asked->wakees[SCHED_EXT] - wakees[1]);
-	EXPECT_GT(asked->turns[SCHED_OTHER], turns[0]);
+	TH_LOG("with sched_ext %llu requests and %llu wakees, of its tasks %llu and %llu",
+	       asked->requests[SCHED_OTHER] - requests[0], asked->wakees[SCHED_OTHER] - wakees[0],
+	       asked->requests[SCHED_EXT] - requests[1], asked->wakees[SCHED_EXT] - wakees[1]);
+	EXPECT_GT(asked->requests[SCHED_OTHER], requests[0]);
 	EXPECT_GT(asked->wakees[SCHED_OTHER], wakees[0]);
-	EXPECT_EQ(asked->turns[SCHED_EXT], turns[1]);
+	EXPECT_EQ(asked->requests[SCHED_EXT], requests[1]);
 	EXPECT_EQ(asked->wakees[SCHED_EXT], wakees[1]);
 
 	bpf_link__destroy(ext);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
-	EXPECT_GT(asked->turns[SCHED_EXT], turns[1]);
+	EXPECT_GT(asked->requests[SCHED_EXT], requests[1]);
 	EXPECT_GT(asked->wakees[SCHED_EXT], wakees[1]);
 }
 
@@ -293,7 +296,7 @@ static int make_cookie(const struct load *load)
 
 /*
  * Two tasks that must not share a core, on the two CPUs of one, each with a rival
- * on its CPU. Holding their turns lets none of the four starve, nor the two run
+ * on its CPU. Keeping them lets none of the four starve, nor the two run
  * at the same time.
  */
 TEST_F(coexist, core_scheduling)
@@ -361,7 +364,7 @@ static pid_t start_contender(const int fds[2])
 	_exit(1);
 }
 
-/* The task that has the turn waits for a mutex, and the owner of that runs. */
+/* The task whose request it is waits for a mutex, and the owner of that runs. */
 TEST_F_TIMEOUT(coexist, proxy_execution, 60)
 {
 	struct load contenders[4] = {};
@@ -382,7 +385,7 @@ TEST_F_TIMEOUT(coexist, proxy_execution, 60)
 		self->skel->bss->answer = answer;
 		EXPECT_GT(calls_in(2 * PHASE_MS), 0);
 	}
-	TH_LOG("turns in which the owner of a lock ran: %llu", self->skel->bss->proxied);
+	TH_LOG("requests by which the owner of a lock ran: %llu", self->skel->bss->proxied);
 	EXPECT_GT(self->skel->bss->proxied, 0);
 	for (i = 0; i < 4; i++) {
 		EXPECT_EQ(0, waitpid(contenders[i].pid, NULL, WNOHANG));

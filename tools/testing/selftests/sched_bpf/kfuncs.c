@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The three entity calls: of a task, of a group and of its ancestors, at the root,
- * in an autogroup, and where the cpu controller is not enabled.
+ * The entity calls: of a task, of a group and of its ancestors, at the root, in an
+ * autogroup, and where the cpu controller is not enabled; and what they say of the
+ * service of a task, here and elsewhere.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
 #include <bpf/libbpf.h>
 
 #include "../kselftest_harness.h"
@@ -160,6 +165,60 @@ TEST_F(kfuncs, entity_of_a_task)
 	ASSERT_GT(self->skel->bss->woken, 0);
 	EXPECT_TASK(self->skel->bss->wakee);
 	EXPECT_BELONGS(self->skel->bss->wakee, 1, 1, 1, 0);
+}
+
+/* What is said of the service of a task that competes for the CPU in question. */
+#define EXPECT_SERVICE(view) ({							\
+	/* Within a second of virtual time, and not what is said of none. */	\
+	EXPECT_LT((view).lag, (long)NSEC_PER_SEC);				\
+	EXPECT_GT((view).lag, -(long)NSEC_PER_SEC);				\
+	EXPECT_GE((view).eligible, 0);						\
+	EXPECT_LE((view).eligible, 1);						\
+	EXPECT_GE((view).nr_runnable, 2);					\
+	EXPECT_LE((view).nr_runnable, 10);					\
+})
+
+#define EXPECT_NO_SERVICE(view) ({						\
+	EXPECT_EQ(INT64_MIN, (view).lag);					\
+	EXPECT_EQ(-EXDEV, (view).eligible);					\
+	EXPECT_EQ(0, (view).nr_runnable);					\
+})
+
+TEST_F(kfuncs, service)
+{
+	ASSERT_EQ(0, write_file(ROOT "/cgroup.subtree_control", "+cpu"));
+	look_at(.kind = HOG, .cgroup = self->other);
+	ASSERT_GT(self->skel->bss->seen, 0);
+	EXPECT_SERVICE(self->skel->bss->task);
+	EXPECT_EQ(0, self->skel->bss->disagreed);
+	/* A group does not compete. */
+	ASSERT_EQ(1, self->skel->bss->nr_groups);
+	EXPECT_NO_SERVICE(self->skel->bss->groups[0]);
+}
+
+/* The wakee is there already, the waker is on another CPU, whose lock is not held. */
+TEST_F(kfuncs, service_of_waker)
+{
+	const struct load_attr hog = { .kind = HOG };
+	struct load_attr attr = { .kind = READER };
+	int fds[2], i;
+	char c = 0;
+
+	ASSERT_EQ(0, pipe(fds));
+	attr.fd = fds[0];
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	ASSERT_EQ(0, load_start(&self->loads[1], &hog));
+	self->skel->bss->target = self->loads[0].pid;
+	for (i = 0; i < 50 && !self->skel->bss->waker.tgidpid; i++) {
+		ASSERT_EQ(1, write(fds[1], &c, 1));
+		sleep_ms(20);
+	}
+	EXPECT_EQ(getpid(), self->skel->bss->waker.tgidpid >> 32);
+	EXPECT_NO_SERVICE(self->skel->bss->waker);
+	EXPECT_SERVICE(self->skel->bss->wakee);
+	EXPECT_EQ(0, self->skel->bss->disagreed);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 TEST_HARNESS_MAIN

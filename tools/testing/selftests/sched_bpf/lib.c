@@ -101,9 +101,20 @@ static void pipe_pong(struct load_stats *stats)
 		stats->rounds++;
 }
 
+static void fork_once(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		_exit(1);
+}
+
 static void run_load(const struct load_attr *attr, struct load_stats *stats)
 {
-	const struct timespec ms = { .tv_nsec = NSEC_PER_MSEC };
+	uint64_t sleep_ns = attr->sleep_ns ?: NSEC_PER_MSEC;
+	const struct timespec ts = { .tv_nsec = sleep_ns };
 	enum load_kind kind = attr->kind;
 	uint64_t last = now_ns();
 	char c;
@@ -113,12 +124,14 @@ static void run_load(const struct load_attr *attr, struct load_stats *stats)
 
 	for (;;) {
 		if (kind == SLEEPER)
-			nanosleep(&ms, NULL);
+			nanosleep(&ts, NULL);
 		else if (kind == YIELDER)
 			sched_yield();
+		else if (kind == FORKER)
+			fork_once();
 		else if (kind == READER && read(attr->fd, &c, 1) != 1)
 			_exit(0);
-		one_turn(stats, &last, kind == SLEEPER ? NSEC_PER_MSEC : 0);
+		one_turn(stats, &last, kind == SLEEPER ? sleep_ns : 0);
 		if (attr->work_ns) {
 			while (now_ns() - last < attr->work_ns)
 				;
@@ -141,6 +154,7 @@ static int become(const struct load_attr *attr)
 	struct attr sa = {
 		.size = sizeof(sa),
 		.sched_policy = attr->policy,
+		.sched_nice = attr->nice,
 		.sched_priority = attr->policy == SCHED_FIFO ? 1 : 0,
 		.sched_runtime = attr->slice_ns,
 	};
@@ -153,7 +167,7 @@ static int become(const struct load_attr *attr)
 	}
 	if (attr->new_session && setsid() < 0)
 		return -errno;
-	err = pin_to_cpu(0, LOAD_CPU);
+	err = pin_to_cpu(0, attr->on_test_cpu ? TEST_CPU : LOAD_CPU);
 	if (err)
 		return err;
 	return syscall(SYS_sched_setattr, 0, &sa, 0) ? -errno : 0;
@@ -471,11 +485,13 @@ static struct counters this_row(const struct table *t)
 		.zero = number(t, "zero"),
 		.positive = number(t, "positive"),
 		.overruled = number(t, "overruled"),
-		.overruled_hold = number(t, "overruled_hold"),
+		.overruled_slice = number(t, "overruled_slice"),
 		.overruled_eligible = number(t, "overruled_eligible"),
-		.overruled_turn = number(t, "overruled_turn"),
+		.overruled_short = number(t, "overruled_short"),
+		.overruled_custom = number(t, "overruled_custom"),
+		.overruled_delegated = number(t, "overruled_delegated"),
 		.differ = number(t, "differ"),
-		.slow = number(t, "slow"),
+		.timed = number(t, "timed"),
 		.time_ns = number(t, "time_ns"),
 		.max_ns = number(t, "max_ns"),
 	};
@@ -537,11 +553,16 @@ bool policy_gone(const char *policy)
 	return false;
 }
 
+static void knob_path(const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "%s%s", *name == '/' ? "" : BPF_SCHED_SYSFS, name);
+}
+
 uint64_t get_knob(const char *name)
 {
 	char path[128], buf[32];
 
-	snprintf(path, sizeof(path), BPF_SCHED_DEBUGFS "%s", name);
+	knob_path(name, path, sizeof(path));
 	return read_file(path, buf, sizeof(buf)) ? 0 : strtoull(buf, NULL, 10);
 }
 
@@ -549,15 +570,9 @@ int set_knob(const char *name, uint64_t val)
 {
 	char path[128], buf[32];
 
-	snprintf(path, sizeof(path), BPF_SCHED_DEBUGFS "%s", name);
+	knob_path(name, path, sizeof(path));
 	snprintf(buf, sizeof(buf), "%lu", val);
 	return write_file(path, buf);
-}
-
-int allow_slow_calls(uint64_t *before)
-{
-	*before = get_knob("max_call_ns");
-	return set_knob("max_call_ns", 10 * NSEC_PER_MSEC);
 }
 
 #define CGROUP_ROOT "/sys/fs/cgroup"

@@ -9,9 +9,11 @@
 #define NSEC_PER_MSEC	UINT64_C(1000000)
 #define NSEC_PER_SEC	UINT64_C(1000000000)
 
-/* enum bpf_sched_flags, which is no part of a header for user space. */
-#define BPF_SCHED_F_SHADOW		1
-#define BPF_SCHED_F_DETACH_OVERRULED	2
+/* Of enums that are no part of a header for user space: flags, flags of wakeups. */
+#define BPF_SCHED_F_SHADOW	1
+#define BPF_SCHED_WAKE_FORK	0x04
+#define BPF_SCHED_WAKE_SYNC	0x10
+#define BPF_SCHED_WAKE_MIGRATED	0x20
 
 /* The tests sit on one CPU and put their load on another. */
 #define TEST_CPU	0
@@ -37,8 +39,9 @@ struct load {
 
 enum load_kind {
 	HOG,		/* spins */
-	SLEEPER,	/* sleeps 1 ms, then runs for work_ns */
+	SLEEPER,	/* sleeps for sleep_ns, then runs for work_ns */
 	YIELDER,	/* calls sched_yield() */
+	FORKER,		/* has a child do nothing, again and again */
 	PIPE_PONG,	/* two threads that wake each other through pipes */
 	READER,		/* reads single bytes from a pipe */
 };
@@ -46,10 +49,13 @@ enum load_kind {
 struct load_attr {
 	enum load_kind kind;
 	int policy;		/* SCHED_*, 0 is SCHED_OTHER */
+	int nice;
 	uint64_t slice_ns;	/* sched_setattr() slice, 0: the default */
 	uint64_t work_ns;	/* of a SLEEPER, in a turn */
+	uint64_t sleep_ns;	/* between its turns, 0: 1 ms */
 	const char *cgroup;	/* path to join first, or NULL */
 	bool new_session;	/* setsid(): a new autogroup */
+	bool on_test_cpu;	/* else on LOAD_CPU */
 	int fd;			/* what a READER reads */
 };
 
@@ -94,6 +100,9 @@ bool is_prompter(struct rounds r, struct rounds stock);
 uint64_t cpu_time_ns(pid_t pid);
 uint64_t switches(pid_t pid);
 
+/* The size of a request without a policy: a knob of the kernel. */
+#define BASE_SLICE	"/sys/kernel/debug/sched/base_slice_ns"
+
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
 void sleep_ms(unsigned int ms);
@@ -105,7 +114,9 @@ bool setup_cpus(void);
 int read_file(const char *path, char *buf, size_t size);
 int write_file(const char *path, const char *text);
 
+/* The tables, and the knobs. */
 #define BPF_SCHED_DEBUGFS "/sys/kernel/debug/sched/bpf/"
+#define BPF_SCHED_SYSFS "/sys/kernel/bpf_sched/"
 
 /* A line of the tables "policies" and "counters", by the names of the columns. */
 struct policy {
@@ -115,8 +126,9 @@ struct policy {
 struct counters {
 	uint64_t id, prog;
 	uint64_t calls, negative, zero, positive;
-	uint64_t overruled, overruled_hold, overruled_eligible, overruled_turn;
-	uint64_t differ, slow, time_ns, max_ns;
+	uint64_t overruled, overruled_slice, overruled_eligible, overruled_short;
+	uint64_t overruled_custom, overruled_delegated;
+	uint64_t differ, timed, time_ns, max_ns;
 };
 
 /*
@@ -135,16 +147,9 @@ int count_policies(const char *policy, const char *hook);
 /* Wait until what the kernel defers has detached the policy. */
 bool policy_gone(const char *policy);
 
-/* A file of BPF_SCHED_DEBUGFS that holds a number. */
+/* A file that holds a number: of BPF_SCHED_SYSFS, or by its whole path. */
 uint64_t get_knob(const char *name);
 int set_knob(const char *name, uint64_t val);
-
-/*
- * Let calls take as long as they may be allowed to, where that is not the subject: of
- * many policies, as each is slow in a debug kernel, or of a slow one. *before is what
- * max_call_ns is to be set back to.
- */
-int allow_slow_calls(uint64_t *before);
 
 /* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
 int cgroup_make(const char *parent, const char *name, char *path, size_t size);

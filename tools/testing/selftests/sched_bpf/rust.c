@@ -24,9 +24,10 @@
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define ENTITY		"cfs_wakeup_preempt_entity"
 #define TICK		"cfs_check_preempt_tick"
+#define SLICE		"cfs_slice"
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 
-static const char * const hooks[] = { WAKEUP, ENTITY, TICK };
+static const char * const hooks[] = { WAKEUP, ENTITY, TICK, SLICE };
 
 /* The module beside this program, which is built if the kernel has what it needs. */
 static const char *module_path(void)
@@ -57,6 +58,7 @@ FIXTURE(rust) {
 	char cgroup[192];
 	uint64_t cgroup_id;
 	struct load loads[NR_MIXED_LOADS];
+	uint64_t max_slice, max_share;
 	bool ready;
 };
 
@@ -66,6 +68,8 @@ FIXTURE_SETUP(rust)
 		SKIP(return, "%s", missing());
 	ASSERT_EQ(0, cgroup_make(NULL, "rust", self->cgroup, sizeof(self->cgroup)));
 	self->cgroup_id = cgroup_id(self->cgroup);
+	self->max_slice = get_knob("max_slice_ns");
+	self->max_share = get_knob("max_share");
 	kernel_log_forget();
 	self->ready = true;
 }
@@ -79,8 +83,11 @@ FIXTURE_TEARDOWN(rust)
 	module_unload(MODULE);
 	module_unload("rust_sched_protect");
 	module_unload("rust_sched_latency");
-	if (self->ready)
-		cgroup_remove(self->cgroup);
+	if (!self->ready)
+		return;
+	set_knob("max_slice_ns", self->max_slice);
+	set_knob("max_share", self->max_share);
+	cgroup_remove(self->cgroup);
 }
 
 /* The path of the fixture's cgroup, as the kernel has it. */
@@ -115,15 +122,12 @@ TEST_F(rust, load_ask_unload)
 TEST_F(rust, absent_methods_are_not_asked)
 {
 	struct counters c;
-	uint64_t max_call;
+	unsigned int i;
 
-	ASSERT_EQ(0, mixed_loads_start(self->loads));
-	ASSERT_EQ(0, allow_slow_calls(&max_call));
-	LOAD("policy=slow");
-	EXPECT_EQ(0, read_counters("rust_slow", TICK, &c));
-	EXPECT_EQ(-ENOENT, read_counters("rust_slow", WAKEUP, &c));
-	EXPECT_EQ(-ENOENT, read_counters("rust_slow", ENTITY, &c));
-	ASSERT_EQ(0, set_knob("max_call_ns", max_call));
+	LOAD("policy=entity");
+	for (i = 0; i < ARRAY_SIZE(hooks); i++)
+		EXPECT_EQ(strcmp(hooks[i], ENTITY) ? -ENOENT : 0,
+			  read_counters("rust_entity", hooks[i], &c));
 }
 
 struct refusal {
@@ -147,8 +151,8 @@ TEST_F(rust, refused)
 		  -EINVAL },
 		{ "rust_sched_protect", "cgroup=/no/such",
 		  "rust_sched_protect: cgroup=/no/such: no such cgroup", -ENOENT },
-		{ "rust_sched_protect", "tgid=1 cap_us=1000001",
-		  "rust_sched_protect: cap_us=1000001: not in 0 to 1000000", -ERANGE },
+		{ "rust_sched_protect", "tgid=1 cap_us=100001",
+		  "rust_sched_protect: cap_us=100001: not in 0 to 100000", -ERANGE },
 		{ "rust_sched_latency", "short_us=0",
 		  "rust_sched_latency: short_us=0: not in 1 to 100000", -ERANGE },
 		{ "rust_sched_latency", "short_us=100001", "short_us=100001: not in", -ERANGE },
@@ -169,7 +173,7 @@ TEST_F(rust, refused)
 			EXPECT_TRUE(kernel_log_has(r->message)) TH_LOG("no \"%s\"", r->message);
 	}
 	EXPECT_EQ(0, count_policies("protect", TICK));
-	EXPECT_EQ(0, count_policies("latency", WAKEUP));
+	EXPECT_EQ(0, count_policies("latency", SLICE));
 }
 
 /* Asked about tasks at or below its cgroup only. */
@@ -219,30 +223,106 @@ TEST_F(rust, cgroup_removed)
 TEST_F(rust, slow_is_detached)
 {
 	ASSERT_EQ(0, mixed_loads_start(self->loads));
+	ASSERT_EQ(0, set_knob("max_share", 5));
 	LOAD("policy=slow");
 	EXPECT_TRUE(policy_gone("rust_slow"));
 	EXPECT_TRUE(kernel_log_has("policy rust_slow (id "));
-	EXPECT_TRUE(kernel_log_has("is too slow"));
+	EXPECT_TRUE(kernel_log_has("took too much time of a CPU; detached"));
 	EXPECT_EQ(0, mixed_loads_stuck(self->loads));
 	UNLOAD();
 }
 
-/* A hold of 1 ms in a slice of 100 ms: most answers "keep running" are too late. */
-TEST_F(rust, overruled_is_detached)
+/* A request grows up to max_slice_ns, and "keep" is overruled there. */
+TEST_F(rust, keep_is_bounded)
 {
-	const struct load_attr attr = { .kind = HOG, .slice_ns = 100 * NSEC_PER_MSEC };
-	uint64_t limit = get_knob("overruled_limit"), hold = get_knob("max_hold_ns");
+	uint64_t few, many;
+	struct counters c;
+
+	LOAD("policy=constant answer=-1");
+	ASSERT_EQ(0, set_knob("max_slice_ns", 100 * NSEC_PER_MSEC));
+	few = hog_switches(NULL, 0);
+	ASSERT_EQ(0, set_knob("max_slice_ns", 10 * NSEC_PER_MSEC));
+	many = hog_switches(NULL, 0);
+	ASSERT_EQ(0, read_counters("rust_constant", TICK, &c));
+
+	TH_LOG("switches: at 100 ms %lu, at 10 ms %lu, overruled %lu", few, many, c.overruled);
+	EXPECT_GT(few, 0);
+	EXPECT_GT(many, 3 * few);
+	EXPECT_GT(c.overruled_slice, 0);
+	EXPECT_EQ(c.overruled, c.overruled_slice);
+	UNLOAD();
+}
+
+/* What a task that has a slice of its own asked for is not made longer. */
+TEST_F(rust, keep_leaves_own_slices)
+{
+	struct counters c;
+
+	LOAD("policy=constant answer=-1");
+	EXPECT_GT(hog_switches(NULL, NSEC_PER_MSEC), 0);
+	ASSERT_EQ(0, read_counters("rust_constant", TICK, &c));
+	EXPECT_GT(c.overruled_custom, 0);
+	UNLOAD();
+}
+
+/* Requests of 50 ms end less often than those that the fair class makes. */
+TEST_F(rust, long_slices)
+{
+	uint64_t stock, longer, after;
+
+	stock = hog_switches(NULL, 0);
+	LOAD("policy=slice slice_us=50000");
+	longer = hog_switches(NULL, 0);
+	UNLOAD();
+	after = hog_switches(NULL, 0);
+
+	TH_LOG("switches: stock %lu, 50 ms %lu, after %lu", stock, longer, after);
+	EXPECT_GT(longer, 0);
+	EXPECT_GT(stock, 4 * longer);
+	EXPECT_GT(2 * after, stock);
+}
+
+/*
+ * A length of no time is the shortest request, 0.1 ms, and one that does not fit into
+ * an int the longest: neither is the lack of an opinion.
+ */
+TEST_F(rust, slice_is_bounded)
+{
+	static const char * const params[] = {
+		"policy=slice slice_us=0",
+		"policy=slice slice_us=18446744073709551615",
+	};
+	uint64_t n[ARRAY_SIZE(params)];
+	struct counters c;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(params); i++) {
+		LOAD(params[i]);
+		n[i] = hog_switches(NULL, 0);
+		ASSERT_EQ(0, read_counters("rust_slice", SLICE, &c));
+		EXPECT_GT(c.calls, 0);
+		EXPECT_EQ(c.calls, c.positive);
+		EXPECT_GT(2 * c.overruled_slice, c.calls);
+		UNLOAD();
+	}
+	TH_LOG("switches: shortest %lu, longest %lu", n[0], n[1]);
+	EXPECT_GT(n[1], 0);
+	EXPECT_GT(n[0], 4 * n[1]);
+}
+
+/* What an entity shows of its rq, with no policy in BPF beside. */
+TEST_F(rust, views_of_the_rq)
+{
+	const struct load_attr attr = { .kind = HOG };
+	struct counters c;
 
 	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
 	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
-	ASSERT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
-	ASSERT_EQ(0, set_knob("overruled_limit", 50));
-	LOAD("policy=constant answer=-1 detach=1");
-	EXPECT_TRUE(policy_gone("rust_constant"));
-	EXPECT_TRUE(kernel_log_has("policy rust_constant (id "));
-	EXPECT_TRUE(kernel_log_has("is overruled too often: it held a CPU"));
-	ASSERT_EQ(0, set_knob("max_hold_ns", hold));
-	ASSERT_EQ(0, set_knob("overruled_limit", limit));
+	LOAD("policy=views shadow=1");
+	sleep_ms(500);
+	ASSERT_EQ(0, read_counters("rust_views", TICK, &c));
+	EXPECT_GT(c.calls, 0);
+	EXPECT_EQ(c.calls, c.negative);
 	UNLOAD();
 }
 
@@ -330,6 +410,8 @@ TEST_F(rust, answers_are_those_of_bpf)
 	int fd, i, round;
 	unsigned int h;
 
+	/* Both look at more than policies do. */
+	ASSERT_EQ(0, set_knob("max_share", 50));
 	ASSERT_EQ(0, mixed_loads_start(self->loads));
 	skel = mirror__open_and_load();
 	ASSERT_NE(NULL, skel);
@@ -356,14 +438,19 @@ TEST_F(rust, answers_are_those_of_bpf)
 		TH_LOG("%s: asked %lu times, below zero %lu, zero %lu, above %lu, differ %lu",
 		       hooks[h], bpf.calls, bpf.negative, bpf.zero, bpf.positive, bpf.differ);
 		EXPECT_GT(bpf.calls, 50);
-		EXPECT_GT(bpf.negative, 0);
+		if (strcmp(hooks[h], SLICE))
+			EXPECT_GT(bpf.negative, 0);
 		EXPECT_GT(bpf.zero, 0);
 		EXPECT_GT(bpf.positive, 0);
 		EXPECT_EQ(bpf.calls, rust.calls);
 		EXPECT_EQ(bpf.negative, rust.negative);
 		EXPECT_EQ(bpf.zero, rust.zero);
 		EXPECT_EQ(bpf.positive, rust.positive);
-		EXPECT_EQ(bpf.overruled, rust.overruled);
+		EXPECT_EQ(bpf.overruled_slice, rust.overruled_slice);
+		EXPECT_EQ(bpf.overruled_eligible, rust.overruled_eligible);
+		EXPECT_EQ(bpf.overruled_short, rust.overruled_short);
+		EXPECT_EQ(bpf.overruled_custom, rust.overruled_custom);
+		EXPECT_EQ(bpf.overruled_delegated, rust.overruled_delegated);
 		EXPECT_EQ(bpf.differ, rust.differ);
 	}
 	bpf_link__destroy(link);
@@ -455,17 +542,18 @@ FIXTURE_TEARDOWN(effect)
 	module_unload(MODULE);
 }
 
-#define ATTACH(answer) do {							\
+/* The policy of this name in Rust, or that of this map in BPF. */
+#define ATTACH(policy, map, answer) do {					\
 	char params[64];							\
 										\
 	if (variant->rust) {							\
-		snprintf(params, sizeof(params), "policy=constant answer=%d", answer); \
+		snprintf(params, sizeof(params), "policy=" policy " answer=%d", answer); \
 		LOAD(params);							\
 	} else {								\
 		self->skel->bss->wakeup_answer = answer;			\
 		self->skel->bss->entity_answer = answer;			\
 		self->skel->bss->tick_answer = answer;				\
-		self->link = bpf_map__attach_struct_ops(self->skel->maps.all_hooks); \
+		self->link = bpf_map__attach_struct_ops(self->skel->maps.map);	\
 		ASSERT_NE(NULL, self->link);					\
 	}									\
 } while (0)
@@ -484,7 +572,7 @@ TEST_F(effect, keep_running)
 	uint64_t stock, kept, after;
 
 	stock = hog_switches(NULL, 0);
-	ATTACH(-1);
+	ATTACH("constant", all_hooks, -1);
 	kept = hog_switches(NULL, 0);
 	DETACH();
 	after = hog_switches(NULL, 0);
@@ -495,13 +583,13 @@ TEST_F(effect, keep_running)
 	EXPECT_GT(2 * after, stock);
 }
 
-TEST_F(effect, end_turn)
+TEST_F(effect, end_request)
 {
 	const uint64_t slice = 50 * NSEC_PER_MSEC;
 	uint64_t stock, ended, after;
 
 	stock = hog_switches(NULL, slice);
-	ATTACH(1);
+	ATTACH("constant", all_hooks, 1);
 	ended = hog_switches(NULL, slice);
 	DETACH();
 	after = hog_switches(NULL, slice);
@@ -511,21 +599,30 @@ TEST_F(effect, end_turn)
 	EXPECT_LT(after, 2 * stock + 10);
 }
 
+#define DO_NOT_PREEMPT(policy, map) do {					\
+	const uint64_t slice = 100 * NSEC_PER_MSEC;				\
+	struct rounds stock, denied, after;					\
+										\
+	stock = sleeper_rounds(NULL, 1, slice);					\
+	ATTACH(policy, map, -1);						\
+	denied = sleeper_rounds(NULL, 1, slice);				\
+	DETACH();								\
+	after = sleeper_rounds(NULL, 1, slice);					\
+	TH_LOG("rounds: stock %lu, denied %lu, after %lu",			\
+	       stock.all, denied.all, after.all);				\
+	EXPECT_GT(denied.all, 0);						\
+	EXPECT_GT(stock.all, 4 * denied.all);					\
+	EXPECT_GT(after.all, 4 * denied.all);					\
+} while (0)
+
 TEST_F(effect, do_not_preempt)
 {
-	const uint64_t slice = 100 * NSEC_PER_MSEC;
-	struct rounds stock, denied, after;
+	DO_NOT_PREEMPT("constant", all_hooks);
+}
 
-	stock = sleeper_rounds(NULL, 1, slice);
-	ATTACH(-1);
-	denied = sleeper_rounds(NULL, 1, slice);
-	DETACH();
-	after = sleeper_rounds(NULL, 1, slice);
-
-	TH_LOG("rounds: stock %lu, denied %lu, after %lu", stock.all, denied.all, after.all);
-	EXPECT_GT(denied.all, 0);
-	EXPECT_GT(stock.all, 4 * denied.all);
-	EXPECT_GT(after.all, 4 * denied.all);
+TEST_F(effect, do_not_preempt_entity)
+{
+	DO_NOT_PREEMPT("entity", only_entity);
 }
 
 /* The samples do what they promise. */
@@ -608,7 +705,7 @@ TEST_F(rust, latency_in_the_shadow_only_counts)
 	stock = sleeper_rounds(NULL, MAX_HOGS, 0);
 	ASSERT_EQ(0, modprobe_load("rust_sched_latency", "shadow=1"));
 	with = sleeper_rounds(NULL, MAX_HOGS, 0);
-	ASSERT_EQ(0, read_counters("latency", WAKEUP, &c));
+	ASSERT_EQ(0, read_counters("latency", SLICE, &c));
 
 	TH_LOG("late: stock %lu of %lu, in the shadow %lu of %lu; %lu answers, %lu would differ",
 	       stock.late, stock.all, with.late, with.all, c.positive, c.differ);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Shadow policies: asked, counted, compared with what happens, never obeyed. */
+/* Shadow policies: asked, counted, compared with what the kernel does, never obeyed. */
 #define _GNU_SOURCE
 #include <sched.h>
 
@@ -13,11 +13,12 @@
 #define TICK		"cfs_check_preempt_tick"
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define ENTITY		"cfs_wakeup_preempt_entity"
+#define SLICE		"cfs_slice"
 #define PHASE_MS	1000
 
 FIXTURE(shadow) {
 	struct answer *skel, *other;
-	struct load loads[2];
+	struct load loads[3];
 	struct bpf_link *links[2];
 };
 
@@ -35,10 +36,10 @@ FIXTURE_TEARDOWN(shadow)
 {
 	int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		bpf_link__destroy(self->links[i]);
+	for (i = 0; i < 3; i++)
 		load_stop(&self->loads[i]);
-	}
 	answer__destroy(self->skel);
 	answer__destroy(self->other);
 }
@@ -101,32 +102,104 @@ TEST_F(shadow, tick)
 	EXPECT_GT(n[1] * 2, n[0]);
 	EXPECT_GT(n[1], 3 * n[2]);
 	EXPECT_GT(n[3], 3 * n[2]);
-	/* It differs where a turn ends, which is not at each tick. */
+	/* It differs where a request ends, which is not at each tick. */
 	EXPECT_GT(c[1].differ, n[1] / 2);
 	EXPECT_LT(c[1].differ, c[1].negative);
 	EXPECT_EQ(0, c[1].overruled);
+}
+
+/* "End" differs at all ticks at which the request goes on, as most of it. */
+TEST_F(shadow, end)
+{
+	struct counters c;
+	uint64_t n[2];
+
+	self->skel->bss->tick_answer = 1;
+	START(0, .kind = HOG, .slice_ns = 50 * NSEC_PER_MSEC);
+	START(1, .kind = HOG, .slice_ns = 50 * NSEC_PER_MSEC);
+	n[0] = switches_in_phase(self->loads[0].pid);
+	ATTACH(0, self->skel->maps.shadow_tick);
+	n[1] = switches_in_phase(self->loads[0].pid);
+	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c));
+	TH_LOG("switches: stock %lu, shadow %lu; %lu of %lu differ, %lu overruled", n[0], n[1],
+	       c.differ, c.positive, c.overruled);
+	EXPECT_LT(n[1], 2 * n[0] + 10);
+	EXPECT_GT(c.positive, 100);
+	EXPECT_GT(c.differ, c.positive * 3 / 4);
+	EXPECT_LE(c.differ + c.overruled, c.positive);
+	EXPECT_EQ(c.overruled, c.overruled_short);
+}
+
+/* A task that has a slice of its own: "keep" would not be obeyed, and is no difference. */
+TEST_F(shadow, overruled)
+{
+	struct counters c;
+
+	self->skel->bss->tick_answer = -1;
+	START(0, .kind = HOG, .slice_ns = 5 * NSEC_PER_MSEC);
+	START(1, .kind = HOG, .slice_ns = 5 * NSEC_PER_MSEC);
+	ATTACH(0, self->skel->maps.shadow_tick);
+	sleep_ms(PHASE_MS);
+	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c));
+	EXPECT_GT(c.overruled_custom, 10);
+	EXPECT_EQ(c.overruled, c.overruled_custom);
+	EXPECT_LT(c.differ, c.overruled_custom / 10 + 5);
 }
 
 /* An opinion that is not obeyed does not keep the next policy from being asked. */
 TEST_F(shadow, next_is_asked)
 {
 	struct counters c;
-	uint64_t n;
+	uint64_t n[2];
 
 	self->skel->bss->tick_answer = 1;
 	self->other->bss->tick_answer = -1;
-	START(0, .kind = HOG, .slice_ns = 50 * NSEC_PER_MSEC);
-	START(1, .kind = HOG, .slice_ns = 50 * NSEC_PER_MSEC);
+	START(0, .kind = HOG);
+	START(1, .kind = HOG);
+	n[0] = switches_in_phase(self->loads[0].pid);
 	ATTACH(0, self->skel->maps.shadow_tick);
 	ATTACH(1, self->other->maps.only_tick);
-	n = switches_in_phase(self->loads[0].pid);
-	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
-	EXPECT_GT(c.negative, 0);
-	EXPECT_LT(n, 40);
-	/* What it is compared with is what the other one had done. */
+	n[1] = switches_in_phase(self->loads[0].pid);
 	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c));
 	EXPECT_GT(c.positive, 0);
-	EXPECT_GT(c.differ * 2, c.positive);
+	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
+	EXPECT_GT(c.negative, 0);
+	EXPECT_GT(n[0], 4 * n[1]);
+}
+
+/* The size of requests: differs unless it is the usual one, changes nothing. */
+TEST_F(shadow, slice)
+{
+	uint64_t base = get_knob(BASE_SLICE), stock, n;
+	const struct {
+		int answer;
+		bool differs, overruled;
+	} cases[] = {
+		{ base, false, false },
+		{ 10 * base, true, false },
+		{ INT32_MAX, true, true },
+		{ -1, false, true },
+	};
+	struct counters c;
+	int i;
+
+	ASSERT_GT(base, 0);
+	stock = hog_switches(NULL, 0);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		self->skel->bss->slice_answer = cases[i].answer;
+		ATTACH(0, self->skel->maps.shadow_slice);
+		n = hog_switches(NULL, 0);
+		ASSERT_EQ(0, read_counters("shadow_slice", SLICE, &c));
+		TH_LOG("slices of %d ns: %lu switches, stock %lu; %lu of %lu differ",
+		       cases[i].answer, n, stock, c.differ, c.calls);
+		EXPECT_GT(c.calls, 10);
+		EXPECT_EQ(cases[i].differs ? c.calls : 0, c.differ);
+		EXPECT_EQ(cases[i].overruled ? c.calls : 0, c.overruled);
+		EXPECT_GT(2 * n, stock);
+		EXPECT_LT(n, 2 * stock);
+		bpf_link__destroy(self->links[0]);
+		self->links[0] = NULL;
+	}
 }
 
 /* No opinion never differs. */
@@ -135,9 +208,13 @@ TEST_F(shadow, no_opinion)
 	struct counters c;
 
 	START(0, .kind = HOG);
-	START(1, .kind = SLEEPER);
+	START(1, .kind = HOG);
+	START(2, .kind = SLEEPER);
 	ATTACH(0, self->skel->maps.shadow_all);
 	sleep_ms(PHASE_MS);
+	ASSERT_EQ(0, read_counters("shadow_all", SLICE, &c));
+	EXPECT_GT(c.zero, 0);
+	EXPECT_EQ(0, c.differ);
 	ASSERT_EQ(0, read_counters("shadow_all", TICK, &c));
 	EXPECT_GT(c.zero, 0);
 	EXPECT_EQ(0, c.differ);
@@ -176,10 +253,14 @@ TEST_F(shadow, wakeup)
 	}
 }
 
-/* The same where the entities are compared, and with a policy that decides. */
+/*
+ * The same where the entities are compared; and what it is compared with is not
+ * what another policy decides.
+ */
 TEST_F(shadow, wakeup_decided_by_other)
 {
-	struct counters c, after, real;
+	struct counters c, real;
+	uint64_t answers;
 
 	self->skel->bss->wakeup_answer = 0;
 	self->skel->bss->entity_answer = 1;
@@ -192,18 +273,21 @@ TEST_F(shadow, wakeup_decided_by_other)
 	ASSERT_EQ(0, read_counters("shadow_all", ENTITY, &c));
 	EXPECT_GT(c.positive, 10);
 	EXPECT_LT(c.differ * 2, c.positive);
+	bpf_link__destroy(self->links[0]);
+	self->links[0] = NULL;
 
 	self->skel->bss->wakeup_answer = 1;
+	ATTACH(0, self->skel->maps.shadow_wakeup);
 	ATTACH(1, self->other->maps.only_wakeup);
-	ASSERT_EQ(0, read_counters("shadow_all", WAKEUP, &c));
-	sleep_ms(PHASE_MS);
+	sleep_ms(2 * PHASE_MS);
 	ASSERT_EQ(0, read_counters("answer_wakeup", WAKEUP, &real));
-	ASSERT_EQ(0, read_counters("shadow_all", WAKEUP, &after));
+	ASSERT_EQ(0, read_counters("shadow_wakeup", WAKEUP, &c));
+	answers = c.positive - c.overruled;
 	TH_LOG("answers in the shadow: %lu, of which %lu differ and %lu are overruled",
-	       after.positive - c.positive, after.differ - c.differ,
-	       after.overruled - c.overruled);
-	EXPECT_GT(real.negative, 0);
-	EXPECT_GT(after.differ, c.differ);
+	       c.positive, c.differ, c.overruled);
+	EXPECT_GT(real.negative, 10);
+	EXPECT_GT(answers, 10);
+	EXPECT_LT(c.differ * 2, answers);
 }
 
 TEST_HARNESS_MAIN

@@ -17,13 +17,14 @@
 #define TICK		"cfs_check_preempt_tick"
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define ENTITY		"cfs_wakeup_preempt_entity"
+#define SLICE		"cfs_slice"
 #define PHASE_MS	500
 #define TRACEFS		"/sys/kernel/tracing/"
 #define BPF_STATS	"/proc/sys/kernel/bpf_stats_enabled"
 
 FIXTURE(stats) {
 	struct answer *skel;
-	struct load loads[2];
+	struct load loads[3];
 	struct bpf_link *link;
 };
 
@@ -36,15 +37,18 @@ FIXTURE_SETUP(stats)
 	self->skel = answer__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
-	attr.kind = SLEEPER;
 	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
+	attr.kind = SLEEPER;
+	ASSERT_EQ(0, load_start(&self->loads[2], &attr));
 }
 
 FIXTURE_TEARDOWN(stats)
 {
+	int i;
+
 	bpf_link__destroy(self->link);
-	load_stop(&self->loads[0]);
-	load_stop(&self->loads[1]);
+	for (i = 0; i < 3; i++)
+		load_stop(&self->loads[i]);
 	answer__destroy(self->skel);
 	write_file(BPF_STATS, "0");
 }
@@ -92,6 +96,7 @@ TEST_F(stats, ids)
 	expect_prog(_metadata, p.id, TICK, self->skel->progs.answer_tick);
 	expect_prog(_metadata, p.id, WAKEUP, self->skel->progs.answer_wakeup);
 	expect_prog(_metadata, p.id, ENTITY, self->skel->progs.answer_entity);
+	expect_prog(_metadata, p.id, SLICE, self->skel->progs.answer_slice);
 }
 
 /* Each call has one answer, and it is counted as what it is. */
@@ -118,7 +123,10 @@ TEST_F(stats, answers)
 	}
 }
 
-/* Time is only taken while it is asked for. */
+/*
+ * Time is only added up while it is asked for. Some calls are timed in any case, to
+ * see that they do not take too much.
+ */
 TEST_F(stats, time)
 {
 	struct counters c[3];
@@ -129,6 +137,8 @@ TEST_F(stats, time)
 	EXPECT_GT(c[0].calls, 0);
 	EXPECT_EQ(0, c[0].time_ns);
 	EXPECT_EQ(0, c[0].max_ns);
+	EXPECT_GT(c[0].timed, 0);
+	EXPECT_LE(c[0].timed, c[0].calls);
 
 	ASSERT_EQ(0, write_file(BPF_STATS, "1"));
 	sleep_ms(PHASE_MS);
@@ -144,7 +154,47 @@ TEST_F(stats, time)
 	sleep_ms(PHASE_MS);
 	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c[2]));
 	EXPECT_GT(c[2].calls, c[1].calls);
+	EXPECT_GT(c[2].timed, c[1].timed);
 	EXPECT_EQ(c[1].time_ns, c[2].time_ns);
+}
+
+/*
+ * The link itself tells of its policy what the tables say, to who holds it and cannot
+ * read them.
+ */
+TEST_F(stats, fdinfo)
+{
+	char path[64], buf[4096], want[128], *line;
+	struct counters c;
+	struct policy p;
+
+	self->skel->bss->tick_answer = 1;
+	ATTACH(only_tick);
+	sleep_ms(PHASE_MS);
+	/* So that nothing is counted between the two. */
+	ASSERT_EQ(0, set_knob("enabled", 0));
+	sleep_ms(20);
+	ASSERT_EQ(0, read_policy("answer_tick", &p));
+	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
+	EXPECT_GT(c.positive, 10);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_link__fd(self->link));
+	EXPECT_EQ(0, read_file(path, buf, sizeof(buf)));
+	ASSERT_EQ(0, set_knob("enabled", 1));
+
+	snprintf(want, sizeof(want), "policy:\t%lu answer_tick\n", p.id);
+	EXPECT_NE(NULL, strstr(buf, want));
+	snprintf(want, sizeof(want), "\n" TICK ":\tcalls %lu negative %lu positive %lu ",
+		 c.calls, c.negative, c.positive);
+	line = strstr(buf, want);
+	EXPECT_NE(NULL, line) {
+		TH_LOG("no %s in %s", want + 1, buf);
+	}
+	/* No line for a hook that it does not answer. */
+	EXPECT_EQ(NULL, strstr(buf, WAKEUP));
+	/* And nothing of a policy that is gone. */
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	EXPECT_EQ(0, read_file(path, buf, sizeof(buf)));
+	EXPECT_EQ(NULL, strstr(buf, "policy:"));
 }
 
 /* Does the trace have a line with both of these? */
@@ -164,7 +214,7 @@ static bool traced(const char *event, const char *fields)
 
 TEST_F(stats, tracepoints)
 {
-	uint64_t hold = get_knob("max_hold_ns");
+	uint64_t max_slice = get_knob("max_slice_ns");
 	char fields[128];
 	struct policy p;
 
@@ -172,7 +222,7 @@ TEST_F(stats, tracepoints)
 	ASSERT_EQ(0, write_file(TRACEFS "trace", ""));
 	ASSERT_EQ(0, write_file(TRACEFS "buffer_size_kb", "256"));
 	ASSERT_EQ(0, write_file(TRACEFS "events/bpf_sched/enable", "1"));
-	ASSERT_EQ(0, set_knob("max_hold_ns", NSEC_PER_MSEC));
+	ASSERT_EQ(0, set_knob("max_slice_ns", NSEC_PER_MSEC));
 	self->skel->bss->tick_answer = -1;
 	ATTACH(only_tick);
 	ASSERT_EQ(0, read_policy("answer_tick", &p));
@@ -180,14 +230,14 @@ TEST_F(stats, tracepoints)
 	ASSERT_EQ(0, bpf_link__update_map(self->link, self->skel->maps.shadow_tick));
 	ASSERT_EQ(0, bpf_link__detach(self->link));
 	EXPECT_EQ(0, write_file(TRACEFS "events/bpf_sched/enable", "0"));
-	EXPECT_EQ(0, set_knob("max_hold_ns", hold));
+	EXPECT_EQ(0, set_knob("max_slice_ns", max_slice));
 
 	snprintf(fields, sizeof(fields), "id=%lu name=answer_tick cgroup_id=0 flags=0", p.id);
 	EXPECT_TRUE(traced("bpf_sched_attach:", fields));
 	snprintf(fields, sizeof(fields), "id=%lu name=shadow_tick cgroup_id=0 flags=0x1", p.id);
 	EXPECT_TRUE(traced("bpf_sched_replace:", fields));
 	EXPECT_TRUE(traced("bpf_sched_detach:", fields));
-	snprintf(fields, sizeof(fields), "id=%lu hook=" TICK " answer=-1 bound=hold", p.id);
+	snprintf(fields, sizeof(fields), "id=%lu hook=" TICK " answer=-1 bound=slice", p.id);
 	EXPECT_TRUE(traced("bpf_sched_overruled:", fields));
 }
 

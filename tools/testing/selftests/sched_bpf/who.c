@@ -24,7 +24,12 @@
 #include "lib.h"
 
 #define TICK	"cfs_check_preempt_tick"
+#define WAKEUP	"cfs_check_preempt_wakeup"
+#define SLICE	"cfs_slice"
 #define NOBODY	65534
+
+/* How many policies may be attached by the tokens of one user namespace. */
+#define MAX_BY_TOKEN	4
 
 FIXTURE(who) {
 	struct answer *skel;
@@ -170,9 +175,24 @@ enum {
 	NO_ATTACH	= 4,	/* to its own cgroup */
 	SYSTEM_WIDE	= 8,	/* it could attach for all tasks */
 	OUTSIDE		= 16,	/* or to a cgroup outside */
+	TOO_MANY	= 32,	/* or without end, or too few */
+	REPLACED	= 64,	/* or replace what was attached to its cgroup from outside */
 };
 
-static int in_container(int sock, int own, int outside, bool own_cgroup_ns)
+/* How many more can be attached, or a negative errno other than that of the quota. */
+static int attach_all(const struct bpf_map *map, int cgroup)
+{
+	int n;
+
+	for (n = 0; n <= MAX_BY_TOKEN; n++) {
+		if (!bpf_map__attach_cgroup_opts(map, cgroup, NULL))
+			return errno == EDQUOT ? n : -errno;
+	}
+	return n;
+}
+
+static int in_container(int sock, int own, int outside, int link_from_outside,
+			bool own_cgroup_ns, bool stay)
 {
 	struct bpf_object_open_opts opts = {
 		.sz = sizeof(opts), .bpf_token_path = "/tmp/token",
@@ -180,6 +200,7 @@ static int in_container(int sock, int own, int outside, bool own_cgroup_ns)
 	int fs, mnt, result = 0;
 	struct bpf_link *link;
 	struct answer *skel;
+	char c = 0;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (own_cgroup_ns ? CLONE_NEWCGROUP : 0)) ||
 	    write_file("/proc/self/setgroups", "deny") ||
@@ -199,13 +220,28 @@ static int in_container(int sock, int own, int outside, bool own_cgroup_ns)
 	skel = answer__open_opts(&opts);
 	if (!skel || answer__load(skel))
 		return NO_LOAD;
+	if (stay) {
+		/* All as long as can be. */
+		skel->bss->tick_answer = -1;
+		skel->bss->slice_answer = 100 * NSEC_PER_MSEC;
+		if (!bpf_map__attach_cgroup_opts(skel->maps.all_hooks, own, NULL))
+			result |= NO_ATTACH;
+		/* Until the other side closes it. */
+		if (write(sock, &c, 1) != 1 || read(sock, &c, 1) != 0)
+			result |= NO_CONTAINER;
+		return result;
+	}
 	link = bpf_map__attach_cgroup_opts(skel->maps.only_tick, own, NULL);
 	if (!link)
 		result |= NO_ATTACH;
+	else if (attach_all(skel->maps.only_tick, own) != MAX_BY_TOKEN - 1)
+		result |= TOO_MANY;
 	if (bpf_map__attach_struct_ops(skel->maps.only_tick) || errno != EPERM)
 		result |= SYSTEM_WIDE;
 	if (bpf_map__attach_cgroup_opts(skel->maps.only_tick, outside, NULL) || errno != EPERM)
 		result |= OUTSIDE;
+	if (bpf_link_update(link_from_outside, bpf_map__fd(skel->maps.only_tick), NULL) != -EPERM)
+		result |= REPLACED;
 	return result;
 }
 
@@ -226,12 +262,16 @@ static int configure(int fs)
 	return mnt < 0 ? -errno : mnt;
 }
 
-/* Make a container that has a token, and return what it found out. */
+/*
+ * Make a container that has a token, and return what it found out. If there is a
+ * function to be called meanwhile, it stays with a policy attached.
+ */
 static int run_container(struct __test_metadata *_metadata, const char *path, int cgroup,
-			 bool own_cgroup_ns)
+			 int link, bool own_cgroup_ns,
+			 void (*meanwhile)(struct __test_metadata *_metadata, const char *path))
 {
 	int socks[2], status, fs, mnt;
-	char procs[256], pid_text[16];
+	char procs[256], pid_text[16], c;
 	pid_t pid;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
@@ -243,7 +283,7 @@ static int run_container(struct __test_metadata *_metadata, const char *path, in
 		snprintf(pid_text, sizeof(pid_text), "%d", getpid());
 		if (outside < 0 || write_file(procs, pid_text))
 			_exit(NO_CONTAINER);
-		_exit(in_container(socks[1], cgroup, outside, own_cgroup_ns));
+		_exit(in_container(socks[1], cgroup, outside, link, own_cgroup_ns, meanwhile));
 	}
 	close(socks[1]);
 	fs = receive_fd(socks[0]);
@@ -251,6 +291,13 @@ static int run_container(struct __test_metadata *_metadata, const char *path, in
 	mnt = configure(fs);
 	EXPECT_GE(mnt, 0);
 	EXPECT_EQ(0, send_fd(socks[0], mnt));
+	if (meanwhile) {
+		ASSERT_EQ(1, read(socks[0], &c, 1));
+		meanwhile(_metadata, path);
+	}
+	/* Loads that were started meanwhile may have inherited it. */
+	if (meanwhile)
+		shutdown(socks[0], SHUT_RDWR);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
 	close(socks[0]);
@@ -261,12 +308,100 @@ static int run_container(struct __test_metadata *_metadata, const char *path, in
 
 /*
  * With a token a container gets policies for its own cgroups, not for the system
- * and not for others; and none where the cgroup namespace is the host's.
+ * and not for others, and not more than a few; and none where the cgroup namespace is
+ * the host's.
  */
 TEST_F(who, token)
 {
-	EXPECT_EQ(0, run_container(_metadata, self->path, self->cgroup, true));
-	EXPECT_EQ(NO_ATTACH, run_container(_metadata, self->path, self->cgroup, false));
+	struct bpf_link *link;
+	int fd;
+
+	link = bpf_map__attach_cgroup_opts(self->skel->maps.only_tick, self->cgroup, NULL);
+	ASSERT_NE(NULL, link);
+	fd = bpf_link__fd(link);
+	EXPECT_EQ(0, run_container(_metadata, self->path, self->cgroup, fd, true, NULL));
+	EXPECT_EQ(NO_ATTACH, run_container(_metadata, self->path, self->cgroup, fd, false, NULL));
+	bpf_link__destroy(link);
+}
+
+/* The policy of the container says that all requests in @path are to be 100 ms long. */
+static void expect_as_stock(struct __test_metadata *_metadata, const char *path)
+{
+	const struct load_attr attr = { .kind = HOG, .cgroup = path };
+	struct load hogs[2] = {};
+	struct counters c;
+	uint64_t stock, n;
+	int i;
+
+	stock = hog_switches(NULL, 0);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, load_start(&hogs[i], &attr));
+	sleep_ms(200);
+	n = switches(hogs[0].pid);
+	sleep_ms(1000);
+	n = switches(hogs[0].pid) - n;
+	for (i = 0; i < 2; i++)
+		load_stop(&hogs[i]);
+
+	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
+	TH_LOG("switches: stock %lu, with the policy %lu; overruled %lu of %lu", stock, n,
+	       c.overruled_delegated, c.negative);
+	EXPECT_GT(2 * n, stock);
+	EXPECT_LT(n, 2 * stock);
+	EXPECT_GT(c.overruled_delegated, 0);
+	EXPECT_EQ(c.overruled, c.overruled_delegated);
+	ASSERT_EQ(0, read_counters("answer_all", SLICE, &c));
+	EXPECT_GT(c.positive, 0);
+	EXPECT_EQ(c.overruled_delegated, c.positive);
+}
+
+/* No request gets longer than it would be without such a policy. */
+TEST_F(who, token_lengthens_nothing)
+{
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	/* So that the policy of the container is the one that is asked. */
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	EXPECT_EQ(0, run_container(_metadata, self->path, self->cgroup, -1, true,
+				   expect_as_stock));
+}
+
+static uint64_t wakeup_calls(void)
+{
+	struct counters c;
+
+	return read_counters("answer_all", WAKEUP, &c) ? 0 : c.calls;
+}
+
+static void expect_no_outsiders(struct __test_metadata *_metadata, const char *path)
+{
+	const struct load_attr outside = { .kind = HOG }, inside = { .kind = HOG, .cgroup = path };
+	const struct load_attr attr = { .kind = SLEEPER, .cgroup = path };
+	struct load hog = {}, sleeper = {};
+	uint64_t calls;
+
+	ASSERT_EQ(0, load_start(&hog, &outside));
+	ASSERT_EQ(0, load_start(&sleeper, &attr));
+	sleep_ms(100);
+	calls = wakeup_calls();
+	sleep_ms(500);
+	EXPECT_EQ(calls, wakeup_calls());
+	EXPECT_GT(sleeper.stats->rounds, 10);
+	load_stop(&hog);
+	ASSERT_EQ(0, load_start(&hog, &inside));
+	sleep_ms(500);
+	EXPECT_GT(wakeup_calls(), calls + 10);
+	load_stop(&sleeper);
+	load_stop(&hog);
+}
+
+/* Whether a task of the container preempts one outside is not for it to say. */
+TEST_F(who, token_decides_inside_only)
+{
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	EXPECT_EQ(0, run_container(_metadata, self->path, self->cgroup, -1, true,
+				   expect_no_outsiders));
 }
 
 TEST_HARNESS_MAIN

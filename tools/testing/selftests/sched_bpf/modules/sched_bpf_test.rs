@@ -13,11 +13,15 @@ module_sched_policy! {
     params: {
         policy: str {
             default: c"empty",
-            description: "empty, constant, forgotten, mirror, replaced, slow or silent",
+            description: "Which policy, see answers() for their names",
         },
         answer: i32 {
             default: 0,
-            description: "What the policy constant answers: below, above or equal to zero",
+            description: "What the policies constant and entity answer, as a BPF program would",
+        },
+        slice_us: u64 {
+            default: 0,
+            description: "What the policy slice answers, in microseconds",
         },
         replacements: u32 {
             default: 0,
@@ -39,10 +43,6 @@ module_sched_policy! {
             default: false,
             description: "Ask and count, but do not obey",
         },
-        detach: bool {
-            default: false,
-            description: "Detach if overruled too often",
-        },
     },
 }
 
@@ -50,10 +50,7 @@ struct Test;
 
 impl PolicyModule for Test {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let mut flags = Flags::shadow(module_parameters::shadow.value());
-        if module_parameters::detach.value() {
-            flags |= Flag::DetachOverruled;
-        }
+        let flags = Flags::shadow(module_parameters::shadow.value());
         let answers = module_parameters::policy.with(|policy| answers(cx, policy, flags))?;
 
         let mut place = module_parameters::cgroup.with(|path| match path.to_bytes() {
@@ -71,11 +68,12 @@ impl PolicyModule for Test {
 }
 
 fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
-    let answer = module_parameters::answer.value().signum();
+    let answer = module_parameters::answer.value();
 
     match policy.to_bytes() {
         b"empty" => Answers::new(cx, flags, Empty),
         b"constant" => Answers::new(cx, flags, Constant(answer)),
+        b"entity" => Answers::new(cx, flags, ConstantOfEntity(answer)),
         b"forgotten" => {
             let constant = Answers::new(cx, flags, Constant(answer))?;
 
@@ -87,8 +85,14 @@ fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
             replace(cx, module_parameters::replacements.value())?;
             Answers::new(cx, flags, Empty)
         }
-        b"slow" => Answers::new(cx, flags, Slow),
         b"silent" => Answers::new(cx, flags, Silent),
+        b"slice" => {
+            let slice = Nanos::from_micros(module_parameters::slice_us.value());
+
+            Answers::new(cx, flags, Slice(slice))
+        }
+        b"slow" => Answers::new(cx, flags, Slow),
+        b"views" => Answers::new(cx, flags, Views),
         _ => {
             cx.error(fmt!("policy={policy}: there is no such policy\n"));
             Err(EINVAL)
@@ -120,52 +124,111 @@ struct Empty;
 impl Policy for Empty {
     const NAME: &'static CStr = c"rust_empty";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         Wakeup::NoOpinion
     }
 
-    fn wakeup_preempt_entity(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Entity<'_>) -> Wakeup {
+    fn wakeup_preempt_entity(
+        &self,
+        _: &RqLocked<'_>,
+        _: Entity<'_>,
+        _: Entity<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         Wakeup::NoOpinion
     }
 
     fn check_preempt_tick(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
         Tick::NoOpinion
     }
-}
 
-fn wakeup(sign: i32) -> Wakeup {
-    match sign {
-        ..0 => Wakeup::NoPreempt,
-        0 => Wakeup::NoOpinion,
-        1.. => Wakeup::Preempt,
+    fn slice(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Option<Nanos> {
+        None
     }
 }
 
-fn tick(sign: i32) -> Tick {
-    match sign {
+fn wakeup(answer: i32) -> Wakeup {
+    match answer {
+        ..0 => Wakeup::NoPreempt,
+        0 => Wakeup::NoOpinion,
+        2 => Wakeup::PreemptNow,
+        _ => Wakeup::Preempt,
+    }
+}
+
+fn tick(answer: i32) -> Tick {
+    match answer {
         ..0 => Tick::Keep,
         0 => Tick::NoOpinion,
         1.. => Tick::Resched,
     }
 }
 
-/// Always gives the same answer.
+/// Always gives the same answer, where it is a verdict.
 struct Constant(i32);
 
 #[vtable]
 impl Policy for Constant {
     const NAME: &'static CStr = c"rust_constant";
 
-    fn check_preempt_wakeup(&self, _: &RqLocked<'_>, _: Task<'_>, _: Task<'_>) -> Wakeup {
+    fn check_preempt_wakeup(
+        &self,
+        _: &RqLocked<'_>,
+        _: Task<'_>,
+        _: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         wakeup(self.0)
     }
 
-    fn wakeup_preempt_entity(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Entity<'_>) -> Wakeup {
+    fn wakeup_preempt_entity(
+        &self,
+        _: &RqLocked<'_>,
+        _: Entity<'_>,
+        _: Entity<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
         wakeup(self.0)
     }
 
     fn check_preempt_tick(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
         tick(self.0)
+    }
+}
+
+/// The same for one hook, which is not asked where the other one about wakeups has an opinion.
+struct ConstantOfEntity(i32);
+
+#[vtable]
+impl Policy for ConstantOfEntity {
+    const NAME: &'static CStr = c"rust_entity";
+
+    fn wakeup_preempt_entity(
+        &self,
+        _: &RqLocked<'_>,
+        _: Entity<'_>,
+        _: Entity<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
+        wakeup(self.0)
+    }
+}
+
+/// Makes all requests as long.
+struct Slice(Nanos);
+
+#[vtable]
+impl Policy for Slice {
+    const NAME: &'static CStr = c"rust_slice";
+
+    fn slice(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Option<Nanos> {
+        Some(self.0)
     }
 }
 
@@ -189,7 +252,10 @@ impl Hash {
             .add(entity.vruntime().as_nanos())
             .add(entity.weight().as_usize() as u64)
             .add(entity.exec_time().as_nanos())
-            .add(entity.exec_time_of_turn().as_nanos())
+            .add(entity.exec_time_since_pick().as_nanos())
+            .add(entity.lag(cx).as_nanos() as u64)
+            .add(u64::from(entity.eligible(cx)))
+            .add(u64::from(entity.nr_runnable(cx)))
             .add(u64::from(entity.is_in_id(cx.cgroup_id())))
             .add(entity.task().map_or(0, |task| task.pid() as u64))
     }
@@ -218,8 +284,25 @@ impl Hash {
             .fold(hash, |hash, c| hash.add(u64::from(c)))
     }
 
-    fn sign(self) -> i32 {
+    fn flags(self, flags: WakeFlags) -> Self {
+        self.add(u64::from(flags.is_fork()))
+            .add(u64::from(flags.is_sync()))
+            .add(u64::from(flags.is_migrated()))
+    }
+
+    /// From -1 to 2.
+    fn wakeup(self) -> i32 {
+        ((self.0 >> 32) % 4) as i32 - 1
+    }
+
+    /// From -1 to 1.
+    fn tick(self) -> i32 {
         ((self.0 >> 32) % 3) as i32 - 1
+    }
+
+    /// Up to 16.8 ms, some of them below the least that is granted.
+    fn slice(self) -> Option<Nanos> {
+        (self.0 >> 63 != 0).then_some(Nanos::new((self.0 >> 32) & 0xff_ffff))
     }
 }
 
@@ -230,8 +313,16 @@ struct Mirror;
 impl Policy for Mirror {
     const NAME: &'static CStr = c"rust_mirror";
 
-    fn check_preempt_wakeup(&self, cx: &RqLocked<'_>, curr: Task<'_>, wakee: Task<'_>) -> Wakeup {
-        wakeup(Hash::new(cx).task(cx, curr).task(cx, wakee).sign())
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        curr: Task<'_>,
+        wakee: Task<'_>,
+        flags: WakeFlags,
+    ) -> Wakeup {
+        let hash = Hash::new(cx).flags(flags);
+
+        wakeup(hash.task(cx, curr).task(cx, wakee).wakeup())
     }
 
     fn wakeup_preempt_entity(
@@ -239,16 +330,45 @@ impl Policy for Mirror {
         cx: &RqLocked<'_>,
         curr: Entity<'_>,
         wakee: Entity<'_>,
+        flags: WakeFlags,
     ) -> Wakeup {
-        wakeup(Hash::new(cx).entity(cx, curr).entity(cx, wakee).sign())
+        let hash = Hash::new(cx).flags(flags);
+
+        wakeup(hash.entity(cx, curr).entity(cx, wakee).wakeup())
     }
 
     fn check_preempt_tick(&self, cx: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {
-        tick(Hash::new(cx).entity(cx, curr).add(ran.as_nanos()).sign())
+        tick(Hash::new(cx).entity(cx, curr).add(ran.as_nanos()).tick())
+    }
+
+    fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
+        Hash::new(cx).entity(cx, se).add(stock.as_nanos()).slice()
     }
 }
 
-/// Takes a quarter of a millisecond.
+/// Keeps what it is asked about, if what that shows of its rq fits together.
+struct Views;
+
+#[vtable]
+impl Policy for Views {
+    const NAME: &'static CStr = c"rust_views";
+
+    fn check_preempt_tick(&self, cx: &RqLocked<'_>, curr: Entity<'_>, _: Nanos) -> Tick {
+        let lag = curr.lag(cx);
+
+        // It is asked about if another one waits.
+        if curr.nr_runnable(cx) >= 2
+            && curr.eligible(cx) == (lag >= VirtualDelta::ZERO)
+            && lag.as_nanos() > i64::MIN
+        {
+            Tick::Keep
+        } else {
+            Tick::Resched
+        }
+    }
+}
+
+/// Takes half a millisecond.
 struct Slow;
 
 #[vtable]
@@ -258,7 +378,7 @@ impl Policy for Slow {
     fn check_preempt_tick(&self, cx: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
         let began = cx.now();
 
-        while cx.now() - began < Nanos::from_micros(250) {}
+        while cx.now() - began < Nanos::from_micros(500) {}
         Tick::NoOpinion
     }
 }

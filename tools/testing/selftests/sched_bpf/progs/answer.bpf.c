@@ -6,31 +6,70 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
 
 /* The answer of each hook, and the process that it is given for; 0: any. */
 int wakeup_answer;
 int entity_answer;
 int tick_answer;
+int slice_answer;
 __u32 only_tgid;
 
 /* The last "this" seen, by hook. */
 __u32 wakeup_this;
 __u32 entity_this;
 __u32 tick_this;
+__u32 slice_this;
 
 /* Who ran on the CPU where a task of only_tgid woke up: its tgid. */
 __u32 curr_of_wakee;
 
+/* All flags of wakeups that were asked about so, or'd. */
+__u64 seen_wake_flags;
+
+/*
+ * What came of wakeups that were asked about so: how often which flag, TIF_*, told the
+ * CPU to reschedule. Filled in by note_resched only.
+ */
+__u64 resched_flags[32];
+int asked_about_cpu = -1;
+
 /* The longest run that was reported to the tick hook, in nanoseconds. */
 __u64 max_delta_exec;
+
+/* How often it was asked so about a task that would be picked as well as others. */
+__u64 eligible_ticks;
+
+/* How often it was asked for a slice of it, and for one instead of which. */
+__u64 slices;
+__u64 stock_slice;
 
 static bool is_entity_of_tgid(struct sched_entity *se)
 {
 	return !only_tgid || bpf_sched_entity_to_tgidpid(se) >> 32 == only_tgid;
 }
 
+static int cpu_of(struct sched_entity *se)
+{
+	struct task_struct *p = (void *)se - bpf_core_field_offset(struct task_struct, se);
+
+	return BPF_CORE_READ(p, thread_info.cpu);
+}
+
+/* Right after the question, under the same lock. */
+SEC("?tp_btf/sched_set_need_resched_tp")
+int BPF_PROG(note_resched, struct task_struct *curr, int cpu, int flag)
+{
+	if (cpu == asked_about_cpu) {
+		asked_about_cpu = -1;
+		resched_flags[flag & 31]++;
+	}
+
+	return 0;
+}
+
 SEC("struct_ops")
-int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p,
+int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
 	     const struct bpf_sched_policy *this)
 {
 	wakeup_this = this->id;
@@ -41,11 +80,14 @@ int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p,
 	if (only_tgid && p->tgid != only_tgid && curr->tgid != only_tgid)
 		return 0;
 
+	seen_wake_flags |= wake_flags;
+	asked_about_cpu = curr->thread_info.cpu;
+
 	return wakeup_answer;
 }
 
 SEC("struct_ops")
-int BPF_PROG(answer_entity, struct sched_entity *curr, struct sched_entity *se,
+int BPF_PROG(answer_entity, struct sched_entity *curr, struct sched_entity *se, u64 wake_flags,
 	     const struct bpf_sched_policy *this)
 {
 	entity_this = this->id;
@@ -55,6 +97,9 @@ int BPF_PROG(answer_entity, struct sched_entity *curr, struct sched_entity *se,
 
 	if (!is_entity_of_tgid(se) && !is_entity_of_tgid(curr))
 		return 0;
+
+	seen_wake_flags |= wake_flags;
+	asked_about_cpu = cpu_of(se);
 
 	return entity_answer;
 }
@@ -70,8 +115,24 @@ int BPF_PROG(answer_tick, struct sched_entity *curr, unsigned long delta_exec,
 
 	if (delta_exec > max_delta_exec)
 		max_delta_exec = delta_exec;
+	eligible_ticks += bpf_sched_entity_eligible(curr) > 0;
 
 	return tick_answer;
+}
+
+SEC("struct_ops")
+int BPF_PROG(answer_slice, struct sched_entity *se, u64 slice,
+	     const struct bpf_sched_policy *this)
+{
+	slice_this = this->id;
+
+	if (!is_entity_of_tgid(se))
+		return 0;
+
+	slices++;
+	stock_slice = slice;
+
+	return slice_answer;
 }
 
 SEC(".struct_ops.link")
@@ -79,6 +140,7 @@ struct bpf_sched_ops all_hooks = {
 	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)answer_entity,
 	.cfs_check_preempt_tick		= (void *)answer_tick,
+	.cfs_slice			= (void *)answer_slice,
 	.name				= "answer_all",
 };
 
@@ -100,12 +162,19 @@ struct bpf_sched_ops only_tick = {
 	.name				= "answer_tick",
 };
 
+SEC(".struct_ops.link")
+struct bpf_sched_ops only_slice = {
+	.cfs_slice			= (void *)answer_slice,
+	.name				= "answer_slice",
+};
+
 /* The same, in the shadow. */
 SEC(".struct_ops.link")
 struct bpf_sched_ops shadow_all = {
 	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)answer_entity,
 	.cfs_check_preempt_tick		= (void *)answer_tick,
+	.cfs_slice			= (void *)answer_slice,
 	.flags				= BPF_SCHED_F_SHADOW,
 	.name				= "shadow_all",
 };
@@ -122,6 +191,13 @@ struct bpf_sched_ops shadow_tick = {
 	.cfs_check_preempt_tick		= (void *)answer_tick,
 	.flags				= BPF_SCHED_F_SHADOW,
 	.name				= "shadow_tick",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops shadow_slice = {
+	.cfs_slice			= (void *)answer_slice,
+	.flags				= BPF_SCHED_F_SHADOW,
+	.name				= "shadow_slice",
 };
 
 char _license[] SEC("license") = "GPL";

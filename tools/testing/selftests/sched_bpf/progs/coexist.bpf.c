@@ -12,8 +12,9 @@ int answer;
 
 __u64 wakees[8];	/* tasks that woke up */
 __u64 preempted[8];	/* those that ran then */
-__u64 turns[8];		/* those whose turn might end */
-__u64 proxied;		/* turns during which another task ran */
+__u64 requests[8];	/* those whose request might end */
+__u64 slices[8];	/* those whose next request was to be sized */
+__u64 proxied;		/* requests by which another task ran */
 
 static void count(__u64 *counts, __u32 policy)
 {
@@ -35,7 +36,7 @@ int BPF_PROG(asked_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
 	struct task_struct *p = (void *)curr - bpf_core_field_offset(struct task_struct, se);
 
-	count(turns, BPF_CORE_READ(p, policy));
+	count(requests, BPF_CORE_READ(p, policy));
 
 	/* The CPU time of a task may be read from another CPU: that is no proxy. */
 	if (BPF_CORE_READ(p, thread_info.cpu) == bpf_get_smp_processor_id() &&
@@ -45,10 +46,21 @@ int BPF_PROG(asked_tick, struct sched_entity *curr, unsigned long delta_exec)
 	return answer;
 }
 
+SEC("struct_ops")
+int BPF_PROG(asked_slice, struct sched_entity *se, u64 slice)
+{
+	struct task_struct *p = (void *)se - bpf_core_field_offset(struct task_struct, se);
+
+	count(slices, BPF_CORE_READ(p, policy));
+
+	return 0;
+}
+
 SEC(".struct_ops.link")
 struct bpf_sched_ops asked = {
 	.cfs_check_preempt_wakeup	= (void *)asked_wakeup,
 	.cfs_check_preempt_tick		= (void *)asked_tick,
+	.cfs_slice			= (void *)asked_slice,
 	.name				= "asked",
 };
 

@@ -22,12 +22,48 @@ int BPF_PROG(empty_tick, struct sched_entity *curr, unsigned long delta_exec)
 	return 0;
 }
 
+SEC("struct_ops")
+int BPF_PROG(empty_slice, struct sched_entity *se, u64 slice)
+{
+	return 0;
+}
+
 SEC(".struct_ops.link")
 struct bpf_sched_ops empty = {
 	.cfs_check_preempt_wakeup	= (void *)empty_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)empty_entity,
 	.cfs_check_preempt_tick		= (void *)empty_tick,
+	.cfs_slice			= (void *)empty_slice,
 	.name				= "bpf_empty",
 };
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops empty_shadow = {
+	.cfs_check_preempt_wakeup	= (void *)empty_wakeup,
+	.cfs_wakeup_preempt_entity	= (void *)empty_entity,
+	.cfs_check_preempt_tick		= (void *)empty_tick,
+	.cfs_slice			= (void *)empty_slice,
+	.flags				= BPF_SCHED_F_SHADOW,
+	.name				= "shadow_empty",
+};
+
+/* The mechanism of the first proposal: trampolines on functions at the same places. */
+SEC("fentry/wakeup_preempt_fair")
+int BPF_PROG(trace_wakeup)
+{
+	return 0;
+}
+
+SEC("fentry/enqueue_task_fair")
+int BPF_PROG(trace_enqueue)
+{
+	return 0;
+}
+
+SEC("fentry/pick_task_fair")
+int BPF_PROG(trace_pick)
+{
+	return 0;
+}
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A policy that answers at random, and a tracer that measures the turns which it
- * may have prolonged.
- */
+/* A policy that answers at random. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-/* The CPU on which turns are measured: always more than one task wants it. */
-__u32 cpu;
-
-/* When the task that has its turn there was first held, or zero. */
-__u64 held_at;
-
-/* Turns in which the CPU was held, how long it was at most, and the limit. */
-unsigned long held_turns;
-unsigned long max_held_ns;
-unsigned long limit_ns;
-unsigned long violations;
-
-static int answer(__u32 on_cpu)
+static int answer(void)
 {
 	__u32 random = bpf_get_prandom_u32();
 	int ret = bpf_get_prandom_u32();
@@ -29,7 +14,7 @@ static int answer(__u32 on_cpu)
 		ret = 0;
 		break;
 	case 1:
-		ret = 1;
+		ret = 1 + (random >> 8) % 2;
 		break;
 	case 2:
 		ret = -1;
@@ -42,56 +27,43 @@ static int answer(__u32 on_cpu)
 		break;
 	case 5:
 		/* Errors, which are answers like any other. */
-		ret = -(random >> 8) % 4096;
+		ret = -((random >> 8) % 4096);
+		break;
+	case 6:
+		/* The size of a request, within bounds or not. */
+		ret = (random >> 3) % 200000000;
 		break;
 	}
-
-	if (ret < 0 && on_cpu == cpu && !held_at)
-		held_at = bpf_ktime_get_ns();
 
 	return ret;
 }
 
 SEC("struct_ops")
-int BPF_PROG(any_wakeup, struct task_struct *curr, struct task_struct *p,
+int BPF_PROG(any_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
 	     const struct bpf_sched_policy *this)
 {
-	return answer(curr->thread_info.cpu);
+	return answer();
 }
 
 SEC("struct_ops")
-int BPF_PROG(any_entity, struct sched_entity *curr, struct sched_entity *se,
+int BPF_PROG(any_entity, struct sched_entity *curr, struct sched_entity *se, u64 wake_flags,
 	     const struct bpf_sched_policy *this)
 {
-	return answer(bpf_get_smp_processor_id());
+	return answer();
 }
 
 SEC("struct_ops")
 int BPF_PROG(any_tick, struct sched_entity *curr, unsigned long delta_exec,
 	     const struct bpf_sched_policy *this)
 {
-	return answer(bpf_get_smp_processor_id());
+	return answer();
 }
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(measure, bool preempt, struct task_struct *prev, struct task_struct *next)
+SEC("struct_ops")
+int BPF_PROG(any_slice, struct sched_entity *se, u64 slice,
+	     const struct bpf_sched_policy *this)
 {
-	__u64 held;
-
-	if (bpf_get_smp_processor_id() != cpu || prev == next)
-		return 0;
-
-	if (held_at) {
-		held = bpf_ktime_get_ns() - held_at;
-		held_turns++;
-		if (held > max_held_ns)
-			max_held_ns = held;
-		if (held > limit_ns)
-			violations++;
-	}
-	held_at = 0;
-
-	return 0;
+	return answer();
 }
 
 SEC(".struct_ops.link")
@@ -99,6 +71,7 @@ struct bpf_sched_ops fuzz = {
 	.cfs_check_preempt_wakeup	= (void *)any_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)any_entity,
 	.cfs_check_preempt_tick		= (void *)any_tick,
+	.cfs_slice			= (void *)any_slice,
 	.name				= "fuzz",
 };
 
@@ -107,6 +80,7 @@ struct bpf_sched_ops fuzz_shadow = {
 	.cfs_check_preempt_wakeup	= (void *)any_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)any_entity,
 	.cfs_check_preempt_tick		= (void *)any_tick,
+	.cfs_slice			= (void *)any_slice,
 	.flags				= BPF_SCHED_F_SHADOW,
 	.name				= "fuzz_shadow",
 };

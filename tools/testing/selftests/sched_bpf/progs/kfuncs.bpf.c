@@ -15,6 +15,8 @@ struct entity_view groups[MAX_DEPTH];	/* its parents, the nearest first */
 __u32 nr_groups;
 __u64 woken;
 struct entity_view wakee;		/* from &p->se in the wakeup hook */
+struct entity_view waker;		/* from another CPU */
+__u64 disagreed;			/* how often lag and eligible did */
 
 static void look(struct sched_entity *se, struct entity_view *view)
 {
@@ -24,6 +26,12 @@ static void look(struct sched_entity *se, struct entity_view *view)
 	view->cgrpid = bpf_sched_entity_to_cgrpid(se);
 	for (i = 0; i < NR_CGROUPS; i++)
 		view->belongs[i] = bpf_sched_entity_belongs_to_cgrp(se, cgroups[i]);
+	view->lag = bpf_sched_entity_lag(se);
+	view->eligible = bpf_sched_entity_eligible(se);
+	view->nr_runnable = bpf_sched_entity_nr_runnable(se);
+	/* The average is rounded: an entity that is near it may be on either side. */
+	if (view->eligible >= 0 && (view->lag > 1000 || view->lag < -1000))
+		disagreed += view->eligible != (view->lag > 0);
 }
 
 SEC("sched/cfs_check_preempt_tick")
@@ -50,8 +58,12 @@ int BPF_PROG(look_tick, struct sched_entity *curr, unsigned long delta_exec)
 SEC("sched/cfs_check_preempt_wakeup")
 int BPF_PROG(look_wakeup, struct task_struct *curr, struct task_struct *p)
 {
+	struct task_struct *current = bpf_get_current_task_btf();
+
 	if (p->tgid == target) {
 		look(&p->se, &wakee);
+		if (current->thread_info.cpu != curr->thread_info.cpu)
+			look(&current->se, &waker);
 		woken++;
 	}
 

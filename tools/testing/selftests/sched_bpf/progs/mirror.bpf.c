@@ -19,14 +19,17 @@ static u64 begin(const struct bpf_sched_policy *this)
 
 static u64 add_entity(u64 hash, struct sched_entity *se, u64 cgroup_id)
 {
-	u64 turn = se->sum_exec_runtime - se->prev_sum_exec_runtime;
+	u64 since_pick = se->sum_exec_runtime - se->prev_sum_exec_runtime;
 
 	hash = add(hash, se->slice);
 	hash = add(hash, se->deadline);
 	hash = add(hash, se->vruntime);
 	hash = add(hash, se->h_load.weight);
 	hash = add(hash, se->sum_exec_runtime);
-	hash = add(hash, turn);
+	hash = add(hash, since_pick);
+	hash = add(hash, bpf_sched_entity_lag(se));
+	hash = add(hash, bpf_sched_entity_eligible(se) > 0);
+	hash = add(hash, bpf_sched_entity_nr_runnable(se));
 	hash = add(hash, bpf_sched_entity_belongs_to_cgrp(se, cgroup_id));
 	return add(hash, (u32)bpf_sched_entity_to_tgidpid(se));
 }
@@ -50,27 +53,51 @@ static u64 add_task(u64 hash, struct task_struct *p, u64 cgroup_id)
 	return hash;
 }
 
-static int sign(u64 hash)
+static u64 add_flags(u64 hash, u64 wake_flags)
+{
+	hash = add(hash, !!(wake_flags & BPF_SCHED_WAKE_FORK));
+	hash = add(hash, !!(wake_flags & BPF_SCHED_WAKE_SYNC));
+	return add(hash, !!(wake_flags & BPF_SCHED_WAKE_MIGRATED));
+}
+
+/* From -1 to 2. */
+static int wakeup(u64 hash)
+{
+	return (int)((hash >> 32) % 4) - 1;
+}
+
+/* From -1 to 1. */
+static int tick(u64 hash)
 {
 	return (int)((hash >> 32) % 3) - 1;
 }
 
+/* Up to 16.8 ms, some of them below the least that is granted. Rust makes 1 ns of none. */
+static int slice(u64 hash)
+{
+	u32 ns = (hash >> 32) & 0xffffff;
+
+	return hash >> 63 ? ns ?: 1 : 0;
+}
+
 SEC("struct_ops")
 int BPF_PROG(mirror_wakeup, struct task_struct *curr, struct task_struct *p,
-	     const struct bpf_sched_policy *this)
+	     u64 wake_flags, const struct bpf_sched_policy *this)
 {
-	u64 hash = add_task(begin(this), curr, this->cgroup_id);
+	u64 hash = add_flags(begin(this), wake_flags);
 
-	return sign(add_task(hash, p, this->cgroup_id));
+	hash = add_task(hash, curr, this->cgroup_id);
+	return wakeup(add_task(hash, p, this->cgroup_id));
 }
 
 SEC("struct_ops")
 int BPF_PROG(mirror_entity, struct sched_entity *curr, struct sched_entity *se,
-	     const struct bpf_sched_policy *this)
+	     u64 wake_flags, const struct bpf_sched_policy *this)
 {
-	u64 hash = add_entity(begin(this), curr, this->cgroup_id);
+	u64 hash = add_flags(begin(this), wake_flags);
 
-	return sign(add_entity(hash, se, this->cgroup_id));
+	hash = add_entity(hash, curr, this->cgroup_id);
+	return wakeup(add_entity(hash, se, this->cgroup_id));
 }
 
 SEC("struct_ops")
@@ -79,7 +106,16 @@ int BPF_PROG(mirror_tick, struct sched_entity *curr, unsigned long delta_exec,
 {
 	u64 hash = add_entity(begin(this), curr, this->cgroup_id);
 
-	return sign(add(hash, delta_exec));
+	return tick(add(hash, delta_exec));
+}
+
+SEC("struct_ops")
+int BPF_PROG(mirror_slice, struct sched_entity *se, u64 stock,
+	     const struct bpf_sched_policy *this)
+{
+	u64 hash = add_entity(begin(this), se, this->cgroup_id);
+
+	return slice(add(hash, stock));
 }
 
 SEC(".struct_ops.link")
@@ -87,6 +123,7 @@ struct bpf_sched_ops mirror = {
 	.cfs_check_preempt_wakeup	= (void *)mirror_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)mirror_entity,
 	.cfs_check_preempt_tick		= (void *)mirror_tick,
+	.cfs_slice			= (void *)mirror_slice,
 	.flags				= BPF_SCHED_F_SHADOW,
 	.name				= "bpf_mirror",
 };

@@ -37,12 +37,12 @@ int BPF_PROG(writes_task, struct task_struct *curr, struct task_struct *p)
 	return 0;
 }
 
-/* The hook has three arguments. */
+/* The hook has four arguments. */
 SEC("?sched/cfs_check_preempt_wakeup")
 int BPF_PROG(reads_beyond_context, struct task_struct *curr, struct task_struct *p,
-	     const struct bpf_sched_policy *this, __u64 fourth)
+	     __u64 wake_flags, const struct bpf_sched_policy *this, __u64 fifth)
 {
-	return fourth;
+	return fifth;
 }
 
 SEC("?sched/cfs_check_preempt_tick")
@@ -121,12 +121,23 @@ struct huge {
 	char bytes[2 << 20];
 };
 
-struct {
+struct huge_array {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct huge);
 } huge_values SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct huge_array);
+} outer SEC(".maps") = {
+	.values = { &huge_values },
+};
+
+char huge_data[2 << 20];
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -142,6 +153,20 @@ int BPF_PROG(uses_huge_values, struct sched_entity *curr, unsigned long delta_ex
 	__u32 key = 0;
 
 	return !bpf_map_lookup_elem(&huge_values, &key);
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(uses_huge_values_inside, struct sched_entity *curr, unsigned long delta_exec)
+{
+	__u32 key = 0;
+
+	return !bpf_map_lookup_elem(&outer, &key);
+}
+
+SEC("?sched/cfs_check_preempt_tick")
+int BPF_PROG(uses_huge_data, struct sched_entity *curr, unsigned long delta_exec)
+{
+	return huge_data[delta_exec % sizeof(huge_data)] == 1;
 }
 
 SEC("?sched/cfs_check_preempt_tick")

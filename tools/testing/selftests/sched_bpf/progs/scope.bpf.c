@@ -55,7 +55,7 @@ int BPF_PROG(note_tick, struct sched_entity *curr, unsigned long delta_exec,
 }
 
 SEC("struct_ops")
-int BPF_PROG(note_wakeup, struct task_struct *curr, struct task_struct *p,
+int BPF_PROG(note_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
 	     const struct bpf_sched_policy *this)
 {
 	if (curr->pid == curr_pid && p->pid == wakee_pid) {

@@ -1,0 +1,866 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whatever policies answer, tasks have what they are due. Each load runs without a
+ * policy first, and then with hostile ones: at any time since the policy came, what a
+ * task has had must not differ from its share without a policy by more than the longest
+ * request and a tick. Time does not add to that: who has 100 ms less after a second
+ * has 100 ms less after an hour. And soon after a policy has gone, windows of time are
+ * as they were before it came.
+ *
+ * A few policies are tried on each load, other ones on the next; all of them on all
+ * with SCHED_BPF_ORACLE=full.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/membarrier.h>
+
+#include <bpf/libbpf.h>
+
+#include "../kselftest_harness.h"
+#include "progs/fairness.h"
+#include "fairness.skel.h"
+#include "lib.h"
+#include "oracle.h"
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+#define AUTOGROUP	"/proc/sys/kernel/sched_autogroup_enabled"
+
+/* Milliseconds */
+#define WARMUP		250	/* until averages of the load have settled */
+#define STOCK		1000	/* twice */
+#define HOSTILE		1600
+#define AFTER		500
+#define TWO_REQUESTS	250	/* until AFTER, at least */
+#define MAX_SETTLE	1000	/* and at most */
+
+#define MIN_SLICE	100000
+#define MAX_SLICE	100000000
+
+#define EVERYBODY(...)	.one = { __VA_ARGS__ }, .others = { __VA_ARGS__ }
+
+static const struct policy_attr {
+	const char *name;
+	struct opinion one, others;
+	enum mode mode;
+} policies[] = {
+	/* One of these is tried on each load. */
+	{ "keep one", .one = { .tick = -1, .runs = -1 } },
+	{ "keep all", EVERYBODY(.tick = -1, .runs = -1) },
+	/* Some of these. */
+	{ "favour one", .one = { .tick = -1, .runs = -1, .wakes = 2, .slice = MAX_SLICE },
+			.others = { .tick = 1, .wakes = -1, .slice = MIN_SLICE } },
+	{ "against one", .one = { .tick = 1, .runs = 2, .wakes = -1, .slice = MIN_SLICE },
+			 .others = { .tick = -1, .runs = -1, .slice = MAX_SLICE } },
+	{ "preempt", EVERYBODY(.wakes = 1) },
+	{ "preempt now", EVERYBODY(.wakes = 2) },
+	{ "end", EVERYBODY(.tick = 1) },
+	{ "random", .mode = RANDOM },
+	{ "alternating", EVERYBODY(.tick = -1, .wakes = 1, .slice = MAX_SLICE),
+			 .mode = ALTERNATING },
+	{ "large slices", EVERYBODY(.slice = MAX_SLICE) },
+	{ "small slices", EVERYBODY(.slice = MIN_SLICE) },
+	{ "one large slice", .one = { .slice = MAX_SLICE } },
+};
+
+#define NR_POLICIES	ARRAY_SIZE(policies)
+#define NR_KEEP		2
+#define NR_SOME		2
+
+static bool is_tried(unsigned int scenario, unsigned int policy)
+{
+	const char *env = getenv("SCHED_BPF_ORACLE");
+	unsigned int first = NR_SOME * scenario % (NR_POLICIES - NR_KEEP);
+
+	if (env && !strcmp(env, "full"))
+		return true;
+	if (policy < NR_KEEP)
+		return policy == scenario % NR_KEEP;
+	policy -= NR_KEEP;
+	return policy >= first && policy < first + NR_SOME;
+}
+
+/* What all tests have found: each runs in a process of its own. */
+static struct {
+	unsigned int nr_scenarios;
+	struct {
+		unsigned int tried, failed;
+		struct deviation_of {
+			long us, allowed;
+			const char *scenario;
+			int task;
+		} worst;
+	} policies[NR_POLICIES];
+} *found;
+
+static __attribute__((constructor)) void share_what_is_found(void)
+{
+	found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+}
+
+/* Which deviations from the share of a task are judged. */
+enum judged {
+	BOTH,
+	LEAST,		/* less than that, or than a given share: others may want less */
+	MOST,		/* more than that */
+	NEITHER,	/* it sleeps, and so may have the less the longer it waits */
+};
+
+struct row {
+	int nr;			/* of such tasks, zero ends the table */
+	struct load_attr load;
+	int group;		/* from 1, zero is the root */
+	enum judged judged;
+	int percent;		/* of the time, for LEAST */
+};
+
+struct group {
+	int parent;		/* from 1, zero is the root */
+	bool is_parent;
+	const char *weight;
+	const char *max;
+};
+
+/* What the test does to the first task, again and again. */
+enum change {
+	NOTHING,
+	MOVE,			/* to the other CPU and back */
+	RENICE,			/* to -5, 0, 5 */
+	REGROUP,		/* between the first two groups */
+};
+
+#define MAX_ROWS	6
+#define MAX_GROUPS	4
+
+#define RUNS(run_us, sleep_us)							\
+	.kind = SLEEPER, .work_ns = (run_us) * 1000, .sleep_ns = (sleep_us) * 1000
+
+/* Changes the weight that its group has on the other CPU. */
+#define FLICKER(run_us, sleep_us)						\
+	.nr = 1, .judged = NEITHER,						\
+	.load = { RUNS(run_us, sleep_us), .on_test_cpu = true }
+
+FIXTURE(fairness) {
+	const FIXTURE_VARIANT(fairness) *variant;
+	struct fairness *skel;
+	char groups[MAX_GROUPS][300], autogroup[8];
+	const struct row *rows[MAX_TASKS];
+	struct load loads[MAX_TASKS + 1];
+	int nr_tasks;
+	struct trace stock[2], trace;
+	struct usual usual[MAX_TASKS];
+};
+
+/* The first task of the first row is "one" to the policies. */
+FIXTURE_VARIANT(fairness) {
+	const char *name;
+	struct group groups[MAX_GROUPS];
+	struct row rows[MAX_ROWS];
+	enum change change;
+	unsigned int every_ms;
+	bool cookies;		/* each task has one of its own */
+	bool no_waker;		/* see start_waker() */
+	bool everywhere;	/* policies have opinions of both CPUs */
+	bool autogroup;		/* the tasks of the root are in one of their own */
+};
+
+#define SCENARIO(id, ...)							\
+	FIXTURE_VARIANT_ADD(fairness, id) { .name = #id, __VA_ARGS__ }
+
+SCENARIO(two_hogs,
+	.rows = { { .nr = 2 } },
+);
+
+/* Their weights change whenever the task beside them wakes up or goes to sleep. */
+SCENARIO(autogroup,
+	.rows = { { .nr = 2 } },
+	.autogroup = true,
+);
+
+SCENARIO(eight_hogs,
+	.rows = { { .nr = 8 } },
+);
+
+SCENARIO(crowd,
+	.rows = { { .nr = 25 } },
+);
+
+SCENARIO(flicker,
+	.groups = { { .weight = "100" }, { .weight = "100" } },
+	.rows = {
+		{ .nr = 1, .group = 1 }, { .nr = 1, .group = 2 },
+		{ FLICKER(20000, 20000), .group = 1 },
+	},
+);
+
+SCENARIO(fast_flicker,
+	.groups = { { .weight = "100" }, { .weight = "100" } },
+	.rows = {
+		{ .nr = 1, .group = 1 }, { .nr = 1, .group = 2 },
+		{ FLICKER(300, 300), .group = 1 },
+	},
+);
+
+SCENARIO(slow_flicker,
+	.groups = { { .weight = "100" }, { .weight = "100" } },
+	.rows = {
+		{ .nr = 1, .group = 1 }, { .nr = 1, .group = 2 },
+		{ FLICKER(50000, 50000), .group = 1 },
+	},
+);
+
+SCENARIO(much_flicker,
+	.groups = { { .weight = "100" }, { .weight = "100" } },
+	.rows = {
+		{ .nr = 1, .group = 1 }, { .nr = 2, .group = 2 },
+		{ FLICKER(20000, 20000), .group = 1 },
+		{ FLICKER(3000, 9000), .group = 1 },
+		{ FLICKER(11000, 17000), .group = 2 },
+	},
+);
+
+SCENARIO(nested,
+	.groups = {
+		{ .is_parent = true }, { .parent = 1 }, { .parent = 1, .weight = "300" }, {},
+	},
+	.rows = {
+		{ .nr = 1, .group = 2 }, { .nr = 1, .group = 3 }, { .nr = 1, .group = 4 },
+		{ FLICKER(20000, 20000), .group = 2 },
+	},
+);
+
+SCENARIO(ten_to_one,
+	.groups = { { .weight = "1000" }, { .weight = "100" } },
+	.rows = { { .nr = 1, .group = 1 }, { .nr = 1, .group = 2 } },
+);
+
+SCENARIO(one_to_hundred,
+	.groups = { { .weight = "100" }, { .weight = "10000" } },
+	.rows = { { .nr = 1, .group = 1 }, { .nr = 1, .group = 2 } },
+);
+
+SCENARIO(nice,
+	.rows = {
+		{ .nr = 1, .load.nice = 5 }, { .nr = 1 }, { .nr = 1, .load.nice = -5 },
+	},
+);
+
+/* It goes to sleep with a debt, and is back soon. */
+SCENARIO(debtor,
+	.rows = {
+		{ .nr = 1, .load = { RUNS(30000, 3000) }, .judged = NEITHER },
+		{ .nr = 1, .judged = LEAST, .percent = 50 },
+	},
+);
+
+SCENARIO(sleepers,
+	.rows = {
+		{ .nr = 2, .load = { RUNS(5000, 5000) }, .judged = NEITHER },
+		{ .nr = 2, .judged = LEAST, .percent = 25 },
+	},
+);
+
+/*
+ * A task pays its debts where it is: what it had too much of one CPU it pays to the
+ * tasks of the next. So only its own account is judged. What it is owed is limited by
+ * the largest slice of where it comes to: with SCHED_BPF_ORACLE=full this, as the
+ * scenario "regrouped", still shows policies that let it lose more with each move.
+ */
+SCENARIO(moved,
+	.rows = {
+		{ .nr = 1 }, { .nr = 1, .judged = NEITHER },
+		{ .nr = 1, .load.on_test_cpu = true, .judged = NEITHER },
+	},
+	.change = MOVE, .every_ms = 30, .everywhere = true,
+);
+
+/*
+ * Without the waker: EEVDF moves the virtual time when a task comes and goes that is
+ * owed much, as one that waited for the end of a long request. That is the same for
+ * all while weights are. If they change meanwhile it is not, with or without a policy:
+ * slices of 100 ms by sched_setattr() and a waker in SCHED_BATCH do the same.
+ */
+SCENARIO(reniced,
+	.rows = { { .nr = 3 } },
+	.change = RENICE, .every_ms = 20, .no_waker = true,
+);
+
+SCENARIO(regrouped,
+	.groups = { { .weight = "100" }, { .weight = "200" } },
+	.rows = { { .nr = 2, .group = 1 }, { .nr = 1, .group = 2 } },
+	.change = REGROUP, .every_ms = 30,
+);
+
+SCENARIO(classes,
+	.rows = {
+		{ .nr = 1, .load.policy = SCHED_BATCH }, { .nr = 2 },
+		{ .nr = 1, .load.policy = SCHED_IDLE },
+	},
+);
+
+/* What of a quota is not used in its period is lost. */
+SCENARIO(throttled,
+	.groups = { { .max = "30000 100000" } },
+	.rows = {
+		{ .nr = 1, .group = 1, .judged = MOST },
+		{ .nr = 1, .judged = LEAST, .percent = 100 },
+	},
+);
+
+/* Only one of them runs on the two CPUs of a core. */
+SCENARIO(core,
+	.rows = {
+		{ .nr = 2, .judged = LEAST, .percent = 15 },
+		{ .nr = 1, .load.on_test_cpu = true, .judged = LEAST, .percent = 15 },
+	},
+	.cookies = true, .everywhere = true,
+);
+
+/* As nothing the loads do delays it, its samples and changes come in time. */
+static int become_urgent(void)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+
+	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param) ? -errno : 0;
+}
+
+static int write_in(const char *dir, const char *file, const char *text)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return write_file(path, text);
+}
+
+static int make_groups(const struct group *groups, char paths[][300])
+{
+	const char *parent;
+	char name[16];
+	int i, err;
+
+	err = write_in(CGROUP_ROOT, "cgroup.subtree_control", "+cpu");
+	for (i = 0; i < MAX_GROUPS && !err; i++) {
+		const struct group *g = &groups[i];
+
+		parent = g->parent ? paths[g->parent - 1] : NULL;
+		snprintf(name, sizeof(name), "fairness%d", i);
+		err = cgroup_make(parent, name, paths[i], 300);
+		if (!err && g->is_parent)
+			err = write_in(paths[i], "cgroup.subtree_control", "+cpu");
+		if (!err && g->weight)
+			err = write_in(paths[i], "cpu.weight", g->weight);
+		if (!err && g->max)
+			err = write_in(paths[i], "cpu.max", g->max);
+	}
+	return err;
+}
+
+static void remove_groups(char paths[][300])
+{
+	int i;
+
+	for (i = MAX_GROUPS; i--; )
+		cgroup_remove(paths[i]);
+	write_in(CGROUP_ROOT, "cgroup.subtree_control", "-cpu");
+}
+
+FIXTURE_SETUP(fairness)
+{
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	self->variant = variant;
+	self->skel = fairness__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	ASSERT_GT(request_us(), 0);
+	ASSERT_EQ(0, make_groups(variant->groups, self->groups));
+	/* Not there if the kernel does not have it. */
+	if (!read_file(AUTOGROUP, self->autogroup, sizeof(self->autogroup)))
+		ASSERT_EQ(0, write_file(AUTOGROUP, variant->autogroup ? "1" : "0"));
+	ASSERT_EQ(0, become_urgent());
+}
+
+static void stop_loads(struct load *loads, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		load_stop(&loads[i]);
+}
+
+FIXTURE_TEARDOWN(fairness)
+{
+	stop_loads(self->loads, MAX_TASKS + 1);
+	fairness__destroy(self->skel);
+	remove_groups(self->groups);
+	write_file(AUTOGROUP, self->autogroup);
+}
+
+static int make_cookie(const struct load *load)
+{
+	return prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, load->pid,
+		     PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ? -errno : 0;
+}
+
+/*
+ * Beside the tasks of a scenario one wakes up now and then, as on any CPU: there are
+ * questions about wakeups too. What it takes of the time is a fraction of a percent. It
+ * is in an autogroup of its own: see the scenario "reniced" for why weights must not
+ * change whenever it comes and goes.
+ */
+static int start_waker(struct load *load)
+{
+	const struct load_attr attr = { RUNS(10, 4000), .new_session = true };
+
+	return load_start(load, &attr);
+}
+
+static int start_loads(FIXTURE_DATA(fairness) *self)
+{
+	const struct row *row = self->variant->rows;
+	int i, n, err = 0;
+
+	self->nr_tasks = 0;
+	for (i = 0; i < MAX_ROWS && row->nr; i++, row++) {
+		struct load_attr attr = row->load;
+
+		attr.cgroup = row->group ? self->groups[row->group - 1] : CGROUP_ROOT;
+		for (n = 0; n < row->nr && !err; n++) {
+			self->rows[self->nr_tasks] = row;
+			err = load_start(&self->loads[self->nr_tasks], &attr);
+			if (!err && self->variant->cookies)
+				err = make_cookie(&self->loads[self->nr_tasks]);
+			self->nr_tasks++;
+		}
+	}
+	if (!err && !self->variant->no_waker)
+		err = start_waker(&self->loads[self->nr_tasks]);
+	sleep_ms(WARMUP);
+	return err;
+}
+
+static void change_one(void *arg, unsigned int step)
+{
+	FIXTURE_DATA(fairness) *self = arg;
+	const struct load *one = &self->loads[0];
+	unsigned int every = self->variant->every_ms / STEP_MS, n;
+
+	if (!every || step % every)
+		return;
+	n = step / every;
+	switch (self->variant->change) {
+	case MOVE:
+		load_move_to_cpu(one, n % 2 ? TEST_CPU : LOAD_CPU);
+		break;
+	case RENICE:
+		setpriority(PRIO_PROCESS, one->pid, 5 * ((int)(n % 3) - 1));
+		break;
+	case REGROUP:
+		load_move_to_cgroup(one, self->groups[n % 2]);
+		break;
+	default:
+		break;
+	}
+}
+
+static void record(FIXTURE_DATA(fairness) *self, struct trace *trace, unsigned int ms)
+{
+	trace_record(trace, self->loads, self->nr_tasks, ms, change_one, self);
+}
+
+/* The deviation that is furthest beyond what is allowed, or closest to it. */
+static struct deviation_of judge(const FIXTURE_DATA(fairness) *self, long allowed_us)
+{
+	struct deviation_of worst = { .scenario = self->variant->name };
+	int i;
+
+	for (i = 0; i < self->nr_tasks; i++) {
+		const struct row *row = self->rows[i];
+		long us = 0, allowed = allowed_us + margin_us(&self->usual[i]);
+		double share = self->usual[i].share;
+		struct deviation d;
+
+		if (row->judged == NEITHER)
+			continue;
+		if (row->judged == LEAST && share > row->percent / 100.)
+			share = row->percent / 100.;
+		d = trace_deviation(&self->trace, i, share);
+		if (row->judged != LEAST)
+			us = d.more;
+		if (row->judged != MOST && d.less > us)
+			us = d.less;
+		if (!worst.allowed || us - allowed > worst.us - worst.allowed) {
+			worst.us = us;
+			worst.allowed = allowed;
+			worst.task = i;
+		}
+	}
+	return worst;
+}
+
+/*
+ * The debt that a policy leaves behind is paid by the debtor's share of the time:
+ * what of it may be left after this long, by who pays most slowly.
+ */
+static long debt_left(const FIXTURE_DATA(fairness) *self, unsigned int *settle)
+{
+	long request = request_us(), left;
+	bool sleeps = false;
+	double share = 1;
+	int i;
+
+	for (i = 0; i < self->nr_tasks; i++) {
+		if (self->rows[i]->judged != NEITHER && self->usual[i].share < share)
+			share = self->usual[i].share;
+		sleeps |= self->rows[i]->load.kind == SLEEPER && !self->rows[i]->load.on_test_cpu;
+	}
+	/* The request that is being served goes on to its end. */
+	*settle = (request + request / share) / 1000;
+	if (*settle < TWO_REQUESTS)
+		*settle = TWO_REQUESTS;
+	if (*settle > MAX_SETTLE)
+		*settle = MAX_SETTLE;
+	/* Who sleeps claims what it is owed when it wakes up. */
+	left = sleeps ? request : request - share * (*settle * 1000 - request);
+	return left > 0 ? left : 0;
+}
+
+static const char * const hooks[] = {
+	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
+	"cfs_slice",
+};
+
+/* Answers other than "no opinion". */
+static uint64_t opinions(void)
+{
+	struct counters c;
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		if (!read_counters("hostile", hooks[i], &c))
+			sum += c.negative + c.positive;
+	}
+	return sum;
+}
+
+static struct bpf_link *attach(struct fairness *skel, const struct policy_attr *policy,
+			       pid_t one, bool everywhere)
+{
+	skel->bss->one = policy->one;
+	skel->bss->others = policy->others;
+	skel->bss->mode = policy->mode;
+	skel->bss->tgid = one;
+	skel->bss->cpu = LOAD_CPU;
+	skel->bss->everywhere = everywhere;
+	return bpf_map__attach_struct_ops(skel->maps.hostile);
+}
+
+/* For how long a task may be where it has no share: what it has there is a debt. */
+static long between_moves_us(const FIXTURE_DATA(fairness) *self)
+{
+	return self->variant->change == MOVE ? self->variant->every_ms * 1000 : 0;
+}
+
+static void note(unsigned int policy, const struct deviation_of *d)
+{
+	struct deviation_of *worst = &found->policies[policy].worst;
+
+	found->policies[policy].tried++;
+	found->policies[policy].failed += d->us > d->allowed;
+	if (!worst->scenario || d->us - d->allowed > worst->us - worst->allowed)
+		*worst = *d;
+}
+
+static void try_policy(struct __test_metadata *_metadata, FIXTURE_DATA(fairness) *self,
+		       unsigned int p)
+{
+	struct deviation_of with, after;
+	unsigned int settle;
+	struct bpf_link *link;
+	uint64_t asked;
+	long left;
+
+	ASSERT_EQ(0, start_loads(self));
+	link = attach(self->skel, &policies[p], self->loads[0].pid, self->variant->everywhere);
+	ASSERT_NE(NULL, link);
+	record(self, &self->trace, HOSTILE);
+	asked = opinions();
+	with = judge(self, request_us() + tick_us() + between_moves_us(self));
+	/* The loads may have inherited the link. */
+	ASSERT_EQ(0, bpf_link__detach(link));
+	bpf_link__destroy(link);
+
+	left = debt_left(self, &settle);
+	record(self, &self->trace, settle);
+	record(self, &self->trace, AFTER);
+	after = judge(self, left);
+	stop_loads(self->loads, MAX_TASKS + 1);
+
+	TH_LOG("%s, %s: %ld of %ld ms (task %d); after %u ms %ld of %ld ms (task %d); %lu opinions",
+	       self->variant->name, policies[p].name, with.us / 1000, with.allowed / 1000,
+	       with.task, settle, after.us / 1000, after.allowed / 1000, after.task, asked);
+	note(p, &with);
+	EXPECT_LE(with.us, with.allowed);
+	EXPECT_LE(after.us, after.allowed);
+	EXPECT_GT(asked, 0);
+}
+
+TEST_F_TIMEOUT(fairness, service, 900)
+{
+	unsigned int scenario = found->nr_scenarios++, p;
+	int i, err;
+
+	err = start_loads(self);
+	if (variant->cookies && (err == -ENODEV || err == -EINVAL))
+		SKIP(return, "no core scheduling, or no CPUs that are siblings");
+	ASSERT_EQ(0, err);
+	for (i = 0; i < 2; i++)
+		record(self, &self->stock[i], STOCK);
+	for (i = 0; i < self->nr_tasks; i++) {
+		self->usual[i] = trace_usual(&self->stock[0], &self->stock[1], i);
+		if (i < 4)
+			TH_LOG("%s: task %d has %.1f %%, give or take %ld us", variant->name, i,
+			       100 * self->usual[i].share, self->usual[i].noise);
+		if (self->rows[i]->judged != NEITHER)
+			EXPECT_GT((long)(1e6 * self->usual[i].share), 0);
+	}
+	stop_loads(self->loads, MAX_TASKS + 1);
+
+	for (p = 0; p < NR_POLICIES; p++) {
+		if (is_tried(scenario, p))
+			try_policy(_metadata, self, p);
+	}
+}
+
+FIXTURE(starvation) {
+	struct fairness *skel;
+	char groups[MAX_GROUPS][300];
+	struct load loads[MAX_TASKS];
+	struct bpf_link *link;
+};
+
+FIXTURE_SETUP(starvation)
+{
+	static const struct group groups[MAX_GROUPS] = {
+		{ .weight = "100" }, { .weight = "100" },
+	};
+
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	self->skel = fairness__open_and_load();
+	ASSERT_NE(NULL, self->skel);
+	ASSERT_GT(request_us(), 0);
+	ASSERT_EQ(0, make_groups(groups, self->groups));
+	ASSERT_EQ(0, become_urgent());
+}
+
+FIXTURE_TEARDOWN(starvation)
+{
+	stop_loads(self->loads, MAX_TASKS);
+	bpf_link__destroy(self->link);
+	fairness__destroy(self->skel);
+	remove_groups(self->groups);
+}
+
+/* What the second load has, in percent of what the first two have. */
+static int second_share(const struct load *loads, unsigned int ms)
+{
+	static struct trace trace;
+	double share[2];
+
+	trace_record(&trace, loads, 2, ms, NULL, NULL);
+	share[0] = trace_share(&trace, 0);
+	share[1] = trace_share(&trace, 1);
+	return 100 * share[1] / (share[0] + share[1]);
+}
+
+/*
+ * A is kept, and no more. The weight of its cgroup changes all the time, and with it
+ * what A owes to B: which must get back what A had, again and again.
+ */
+TEST_F_TIMEOUT(starvation, starve, 120)
+{
+	struct load_attr attrs[3] = {
+		{ .kind = HOG }, { .kind = HOG }, { RUNS(20000, 20000), .on_test_cpu = true },
+	};
+	const struct policy_attr *keep_one = &policies[0];
+	int stock[2], kept[3], after[3], usual, i;
+	struct counters c;
+
+	for (i = 0; i < 3; i++) {
+		attrs[i].cgroup = self->groups[i % 2];
+		ASSERT_EQ(0, load_start(&self->loads[i], &attrs[i]));
+	}
+	sleep_ms(WARMUP);
+	for (i = 0; i < 2; i++)
+		stock[i] = second_share(self->loads, 1500);
+	self->link = attach(self->skel, keep_one, self->loads[0].pid, false);
+	ASSERT_NE(NULL, self->link);
+	for (i = 0; i < 3; i++)
+		kept[i] = second_share(self->loads, 1500);
+	ASSERT_EQ(0, read_counters("hostile", "cfs_check_preempt_tick", &c));
+	ASSERT_EQ(0, bpf_link__detach(self->link));
+	sleep_ms(TWO_REQUESTS);
+	for (i = 0; i < 3; i++)
+		after[i] = second_share(self->loads, 1500);
+
+	TH_LOG("B has %d and %d %%, while A is kept %d, %d and %d %%, after that %d, %d and %d %%",
+	       stock[0], stock[1], kept[0], kept[1], kept[2], after[0], after[1], after[2]);
+	EXPECT_GT(c.negative, 0);
+	usual = (stock[0] + stock[1]) / 2;
+	for (i = 0; i < 3; i++) {
+		EXPECT_LE(abs(kept[i] - usual), 15);
+		EXPECT_LE(abs(after[i] - usual), 15);
+	}
+}
+
+/* The kernel's thread of this name, or zero. */
+static pid_t find_thread(const char *name)
+{
+	char path[280], comm[32];
+	struct dirent *entry;
+	pid_t pid = 0;
+	DIR *dir;
+
+	dir = opendir("/proc");
+	while (dir && !pid && (entry = readdir(dir))) {
+		if (!isdigit(entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		if (read_file(path, comm, sizeof(comm)))
+			continue;
+		comm[strcspn(comm, "\n")] = 0;
+		if (!strcmp(comm, name))
+			pid = atoi(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return pid;
+}
+
+/* How long these take on LOAD_CPU, in milliseconds, or negative. */
+struct kernel_work {
+	long grace_period;	/* its thread, and then callbacks in a softirq */
+	long work_item;		/* a kworker */
+};
+
+/* In a child that itself need not wait for the CPU. */
+static struct kernel_work time_kernel_work(void)
+{
+	struct kernel_work result = { -1, -1 };
+	uint64_t times[3];
+	int fds[2];
+	char buf[16];
+	pid_t pid;
+
+	if (pipe(fds))
+		return result;
+	pid = fork();
+	if (!pid) {
+		const struct load self = { .pid = getpid() };
+		bool ok;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ok = !become_urgent() && !load_move_to_cpu(&self, LOAD_CPU);
+		times[0] = now_ns();
+		ok = ok && !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		times[1] = now_ns();
+		/* Queues work on each CPU, and waits for it. */
+		ok = ok && !read_file("/proc/sys/vm/stat_refresh", buf, sizeof(buf));
+		times[2] = now_ns();
+		_exit(!ok || write(fds[1], times, sizeof(times)) != sizeof(times));
+	}
+	close(fds[1]);
+	if (read(fds[0], times, sizeof(times)) == sizeof(times)) {
+		result.grace_period = (times[1] - times[0]) / NSEC_PER_MSEC;
+		result.work_item = (times[2] - times[1]) / NSEC_PER_MSEC;
+	}
+	close(fds[0]);
+	waitpid(pid, NULL, 0);
+	return result;
+}
+
+#define NR_HOGS		25
+
+/*
+ * Among 25 tasks that all are kept, threads of the kernel are tasks as others: they
+ * wait for no more than one request of each.
+ */
+TEST_F_TIMEOUT(starvation, kernel_threads, 300)
+{
+	const struct load_attr attr = { .kind = HOG };
+	const struct policy_attr *keep_all = &policies[1];
+	const long round = NR_HOGS * request_us() / 1000;
+	struct kernel_work stock, kept;
+	struct load rcu = {};
+	cpu_set_t cpus;
+	int i;
+
+	for (i = 0; i < NR_HOGS; i++)
+		ASSERT_EQ(0, load_start(&self->loads[i], &attr));
+	/* The thread that drives grace periods shall wait for that CPU too. */
+	rcu.pid = find_thread("rcu_preempt") ?: find_thread("rcu_sched");
+	ASSERT_GT(rcu.pid, 0);
+	ASSERT_EQ(0, sched_getaffinity(rcu.pid, sizeof(cpus), &cpus));
+	ASSERT_EQ(0, load_move_to_cpu(&rcu, LOAD_CPU));
+	stock = time_kernel_work();
+	self->link = attach(self->skel, keep_all, 0, false);
+	EXPECT_NE(NULL, self->link);
+	sleep_ms(2 * round);
+	kept = time_kernel_work();
+	EXPECT_GT(opinions(), 0);
+	EXPECT_EQ(0, bpf_link__detach(self->link));
+	ASSERT_EQ(0, sched_setaffinity(rcu.pid, sizeof(cpus), &cpus));
+
+	TH_LOG("a grace period: stock %ld ms, kept %ld ms; a work item: stock %ld ms, kept %ld ms",
+	       stock.grace_period, kept.grace_period, stock.work_item, kept.work_item);
+	EXPECT_GE(stock.work_item, 0);
+	EXPECT_GE(kept.work_item, 0);
+	/* The thread wakes up when it begins, when it looks, and when it ends. */
+	EXPECT_LT(kept.grace_period, 3 * round + 1000);
+	EXPECT_LT(kept.work_item, round + 1000);
+}
+
+/* The last test, which says what the others have found. */
+FIXTURE(summary) {
+};
+
+FIXTURE_SETUP(summary)
+{
+}
+
+FIXTURE_TEARDOWN(summary)
+{
+}
+
+TEST_F(summary, worst_by_policy)
+{
+	unsigned int p;
+
+	TH_LOG("%-16s %5s %6s %8s %8s  in", "policy", "tried", "failed", "worst/ms", "bound/ms");
+	for (p = 0; p < NR_POLICIES; p++) {
+		const struct deviation_of *worst = &found->policies[p].worst;
+
+		if (found->policies[p].tried)
+			TH_LOG("%-16s %5u %6u %8ld %8ld  %s", policies[p].name,
+			       found->policies[p].tried, found->policies[p].failed,
+			       worst->us / 1000, worst->allowed / 1000, worst->scenario);
+	}
+}
+
+TEST_HARNESS_MAIN
