@@ -233,8 +233,7 @@ void bpf_sched_shadow_cfs_check_preempt_tick(const struct bpf_sched_call *call,
 					     unsigned long delta_exec)
 {
 	const enum bpf_sched_hook hook = BPF_SCHED_cfs_check_preempt_tick;
-	bool over = (s64)(se->vruntime - se->deadline) >= 0 ||
-		    (s64)(se->vruntime - se->vprot) >= 0;
+	bool over = bpf_sched_is_over(se, se->vruntime);
 	u64 end = se->vruntime + to_virtual(se, TICK_NSEC);
 	enum bpf_sched_bound bound;
 
@@ -302,15 +301,13 @@ void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 	enum bpf_sched_bound bound;
 	unsigned long delta_exec;
 	s64 pending;
-	u64 after;
 	int ret;
 
 	lockdep_assert_rq_held(rq);
 
 	/* If it is over when this is accounted, bpf_sched_request() asks. */
 	pending = max_t(s64, rq_clock_task(rq) - se->exec_start, 0);
-	after = se->vruntime + to_virtual(se, pending);
-	if ((s64)(after - se->deadline) >= 0 || (s64)(after - se->vprot) >= 0 || !is_open(rq, se))
+	if (bpf_sched_is_over(se, se->vruntime + to_virtual(se, pending)) || !is_open(rq, se))
 		return;
 
 	delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime + pending;

@@ -42,6 +42,12 @@ bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
 	return PREEMPT_WAKEUP_PICK;
 }
 
+/* Is the request of @se used up at @vruntime, or has its protection ended? */
+static __always_inline bool bpf_sched_is_over(const struct sched_entity *se, u64 vruntime)
+{
+	return (s64)(vruntime - se->deadline) >= 0 || (s64)(vruntime - se->vprot) >= 0;
+}
+
 /*
  * The run time of @se, whose request it is, has been accounted. If the request is
  * used up or its protection has ended, it may grow, or end.
@@ -49,7 +55,7 @@ bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
 static __always_inline void bpf_sched_request(struct rq *rq, struct sched_entity *se)
 {
 	if (bpf_sched_hook_enabled(cfs_check_preempt_tick) &&
-	    ((s64)(se->vruntime - se->deadline) >= 0 || (s64)(se->vruntime - se->vprot) >= 0))
+	    bpf_sched_is_over(se, se->vruntime))
 		__bpf_sched_request_over(rq, se);
 }
 

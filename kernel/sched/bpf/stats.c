@@ -155,11 +155,21 @@ static int counters_show(struct seq_file *m, void *v)
 
 DEFINE_SHOW_ATTRIBUTE(counters);
 
-static void show_fdinfo(const struct bpf_sched_attachment *policy,
-			const struct bpf_sched_ops *ops, struct seq_file *m)
+struct fdinfo {
+	const struct bpf_link *link;
+	struct seq_file *m;
+};
+
+static void show_fdinfo(void *arg, struct bpf_sched_attachment *policy,
+			const struct bpf_sched_ops *ops)
 {
+	const struct fdinfo *fdinfo = arg;
+	struct seq_file *m = fdinfo->m;
 	enum bpf_sched_bound bound;
 	enum bpf_sched_hook hook;
+
+	if (policy->link != fdinfo->link)
+		return;
 
 	seq_printf(m, "policy:\t%u %s\n", bpf_sched_handle(policy)->id, ops->name);
 	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
@@ -179,26 +189,12 @@ static void show_fdinfo(const struct bpf_sched_attachment *policy,
 	}
 }
 
-struct fdinfo {
-	const struct bpf_link *link;
-	struct seq_file *m;
-};
-
-static void show_if_linked(void *arg, struct bpf_sched_attachment *policy,
-			   const struct bpf_sched_ops *ops)
-{
-	const struct fdinfo *fdinfo = arg;
-
-	if (policy->link == fdinfo->link)
-		show_fdinfo(policy, ops, fdinfo->m);
-}
-
 /* What is known of the policy of @link: nothing, if it has been detached. */
 void bpf_sched_show_fdinfo(const struct bpf_link *link, struct seq_file *m)
 {
 	struct fdinfo fdinfo = { .link = link, .m = m };
 
-	bpf_sched_for_each(show_if_linked, &fdinfo);
+	bpf_sched_for_each(show_fdinfo, &fdinfo);
 }
 
 static int __init bpf_sched_debugfs_init(void)
