@@ -34,13 +34,6 @@
 static struct empty *skel;
 static char other[192];
 
-static const char * const hooks[] = {
-	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
-	"cfs_slice",
-};
-
-#define NR_HOOKS	4
-
 static void fail(const char *what)
 {
 	perror(what);
@@ -90,7 +83,7 @@ static uint64_t questions(const char *policy)
 	int h;
 
 	for (h = 0; policy && h < NR_HOOKS; h++)
-		sum += read_counters(policy, hooks[h], &c) ? 0 : c.calls;
+		sum += read_counters(policy, hook_names[h], &c) ? 0 : c.calls;
 	return sum;
 }
 

@@ -539,11 +539,6 @@ static long debt_left(const FIXTURE_DATA(fairness) *self, unsigned int *settle)
 	return left > 0 ? left : 0;
 }
 
-static const char * const hooks[] = {
-	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
-	"cfs_slice",
-};
-
 /* Answers other than "no opinion". */
 static uint64_t opinions(void)
 {
@@ -551,8 +546,8 @@ static uint64_t opinions(void)
 	uint64_t sum = 0;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
-		if (!read_counters("hostile", hooks[i], &c))
+	for (i = 0; i < NR_HOOKS; i++) {
+		if (!read_counters("hostile", hook_names[i], &c))
 			sum += c.negative + c.positive;
 	}
 	return sum;

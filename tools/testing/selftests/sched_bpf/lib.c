@@ -380,6 +380,11 @@ uint64_t switches(pid_t pid)
 	       status_field(buf, "nonvoluntary_ctxt_switches:");
 }
 
+const char * const hook_names[NR_HOOKS] = {
+	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
+	"cfs_slice",
+};
+
 #define MAX_COLUMNS	32
 
 /* A table as debugfs prints it: the first line names the columns. */

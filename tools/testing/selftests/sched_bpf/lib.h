@@ -131,6 +131,10 @@ struct counters {
 	uint64_t differ, timed, time_ns, max_ns;
 };
 
+/* The hooks, as the tables name them. */
+#define NR_HOOKS	4
+extern const char * const hook_names[NR_HOOKS];
+
 /*
  * The first policy of this name, or its counters for this hook. -ENOENT if there
  * is none, which is also how a detached policy shows.
