@@ -498,6 +498,29 @@ TEST_F(scope, both_tasks)
 	}
 }
 
+/*
+ * Of a wakeup: BPF_F_PREORDER ones of the wakee's cgroups and of the running task's,
+ * then the others of the one and of the other, then those of the whole system.
+ */
+TEST_F(scope, order_of_both_tasks)
+{
+	int system;
+
+	START(0, HOG, self->path[A_CHILD]);
+	START(1, SLEEPER, self->path[B]);
+	ATTACH_MAP(self->skel->maps.note_all, A);
+	system = bpf_link_create(bpf_map__fd(self->skel->maps.note_all), 0, BPF_STRUCT_OPS, NULL);
+	ASSERT_GE(system, 0);
+	ATTACH_MAP(self->skel->maps.note_all, A, .flags = BPF_F_PREORDER);
+	ATTACH_MAP(self->skel->maps.note_all, B);
+	ATTACH_MAP(self->skel->maps.note_all, A_CHILD);
+	ATTACH_MAP(self->skel->maps.note_all, B, .flags = BPF_F_PREORDER);
+	self->skel->bss->curr_pid = self->loads[0].pid;
+	self->skel->bss->wakee_pid = self->loads[1].pid;
+	EXPECT_ORDER(self->id[B], self->id[A], self->id[B], self->id[A_CHILD], self->id[A], 0);
+	close(system);
+}
+
 /* SEC("sched/<hook>") programs can be attached to a cgroup too. */
 TEST_F(scope, single_program)
 {

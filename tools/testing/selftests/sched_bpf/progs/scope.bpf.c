@@ -12,7 +12,7 @@
 /* Whose turns are noted. */
 __u32 pid;
 
-/* The cgroups of the attachments asked about ticks of pid, in this order. */
+/* The cgroups of those asked about ticks of pid, or about the pair, in this order. */
 __u64 order[MAX_ORDER];
 __u32 nr_order;
 
@@ -29,11 +29,22 @@ struct {
 	__type(value, __u64);
 } ticks SEC(".maps");
 
+static void note_order(const struct bpf_sched_policy *this)
+{
+	__u32 n = nr_order;
+
+	/* One task, one CPU: nobody else writes here. */
+	if (n < MAX_ORDER) {
+		order[n] = this->cgroup_id;
+		nr_order = n + 1;
+	}
+}
+
 SEC("struct_ops")
 int BPF_PROG(note_tick, struct sched_entity *curr, unsigned long delta_exec,
 	     const struct bpf_sched_policy *this)
 {
-	__u32 id = this->id, n = nr_order;
+	__u32 id = this->id;
 	__u64 one = 1, *count;
 
 	if ((__u32)bpf_sched_entity_to_tgidpid(curr) != pid)
@@ -45,11 +56,7 @@ int BPF_PROG(note_tick, struct sched_entity *curr, unsigned long delta_exec,
 	else
 		bpf_map_update_elem(&ticks, &id, &one, BPF_ANY);
 
-	/* One task, one CPU: nobody else writes here. */
-	if (n < MAX_ORDER) {
-		order[n] = this->cgroup_id;
-		nr_order = n + 1;
-	}
+	note_order(this);
 
 	return 0;
 }
@@ -61,6 +68,7 @@ int BPF_PROG(note_wakeup, struct task_struct *curr, struct task_struct *p, u64 w
 	if (curr->pid == curr_pid && p->pid == wakee_pid) {
 		pair_calls[0] += this->cgroup_id == pair_cgroup[0];
 		pair_calls[1] += this->cgroup_id == pair_cgroup[1];
+		note_order(this);
 	}
 
 	return 0;
