@@ -71,7 +71,7 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
     phases.push(detached);
     print!("{}", report::table(&phases));
     if let Some(path) = &args.csv {
-        fs::write(path, report::csv(&phases)).with_context(|| path.display().to_string())?;
+        fs::write(path, report::csv(&phases)?).with_context(|| path.display().to_string())?;
     }
     phases[1..phases.len() - 1]
         .iter()

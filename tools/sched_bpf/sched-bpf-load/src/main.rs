@@ -9,7 +9,6 @@ mod cpu;
 mod demo;
 mod hogs;
 mod measure;
-mod percentile;
 mod policy;
 mod report;
 mod serve;

@@ -132,7 +132,9 @@ mod tests {
     use super::*;
 
     fn policies(lines: &str) -> Vec<HookCounters> {
-        let header = "id name hook calls negative zero positive overruled\n";
+        let header = "id name hook calls negative zero positive overruled prog differ timed \
+                      time_ns max_ns\n";
+        let lines = lines.replace('\n', " 0 0 0 0 0\n");
         sched_bpf_counters::parse(&format!("{header}{lines}")).unwrap()
     }
 

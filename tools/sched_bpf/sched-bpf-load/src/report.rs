@@ -133,42 +133,45 @@ pub fn table(phases: &[Phase]) -> String {
 }
 
 /// A row for each phase; counters are empty where no policy was attached.
-pub fn csv(phases: &[Phase]) -> String {
+pub fn csv(phases: &[Phase]) -> Result<String> {
+    const COUNTERS: [&str; 5] = ["calls", "negative", "zero", "positive", "overruled"];
     let mut hooks: Vec<&str> = Vec::new();
     for c in phases.iter().flat_map(|phase| &phase.counters) {
         if !hooks.contains(&c.hook.as_str()) {
             hooks.push(&c.hook);
         }
     }
-    let mut out = format!("phase,{}", COLUMNS.join(","));
+    let mut out = csv::Writer::from_writer(Vec::new());
 
+    out.write_field("phase")?;
+    for column in COLUMNS {
+        out.write_field(column)?;
+    }
     for hook in &hooks {
-        for counter in ["calls", "negative", "zero", "positive", "overruled"] {
-            let _ = write!(out, ",{hook}_{counter}");
+        for counter in COUNTERS {
+            out.write_field(format!("{hook}_{counter}"))?;
         }
     }
-    out.push('\n');
+    out.write_record(None::<&[u8]>)?;
 
     for phase in phases {
-        out.push_str(&phase.name);
+        out.write_field(&phase.name)?;
         for value in phase.values {
-            let _ = write!(out, ",{value:.3}");
+            out.write_field(format!("{value:.3}"))?;
         }
         for hook in &hooks {
-            match phase.counters.iter().find(|c| c.hook == *hook) {
-                Some(c) => {
-                    let _ = write!(
-                        out,
-                        ",{},{},{},{},{}",
-                        c.calls, c.negative, c.zero, c.positive, c.overruled
-                    );
-                }
-                None => out.push_str(",,,,,"),
+            let fields = match phase.counters.iter().find(|c| c.hook == *hook) {
+                Some(c) => [c.calls, c.negative, c.zero, c.positive, c.overruled]
+                    .map(|count| count.to_string()),
+                None => Default::default(),
+            };
+            for field in fields {
+                out.write_field(field)?;
             }
         }
-        out.push('\n');
+        out.write_record(None::<&[u8]>)?;
     }
-    out
+    Ok(String::from_utf8(out.into_inner()?)?)
 }
 
 /// Fails if a hook was never asked, or if the policy made no difference.
@@ -197,7 +200,9 @@ mod tests {
     use super::*;
 
     fn phase(name: &'static str, p99_ns: u64, lines: &str) -> Phase {
-        let header = "id name hook calls negative zero positive overruled\n";
+        let header = "id name hook calls negative zero positive overruled prog differ timed \
+                      time_ns max_ns\n";
+        let lines = lines.replace('\n', " 0 0 0 0 0\n");
         let service = format!(
             "requests 20\nseconds 10\ncpu_us 1000000\ninvoluntary 4\n\
              wakeup_p50_ns 1000\nwakeup_p90_ns 4000\nwakeup_p99_ns {p99_ns}\n\
@@ -249,7 +254,7 @@ mod tests {
             phase("policy", 1000, "1 p h 5 1 1 3 0\n1 p i 5 1 1 3 0\n"),
             phase("other", 1000, "2 o i 5 1 1 3 0\n"),
         ];
-        let csv = csv(&phases);
+        let csv = csv(&phases).unwrap();
         let fields: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
 
         assert_eq!(fields, [24, 24, 24, 24]);

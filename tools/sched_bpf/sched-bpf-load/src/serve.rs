@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
 use nix::sys::eventfd::EventFd;
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::sys::time::TimeValLike;
@@ -16,7 +17,6 @@ use crate::cgroup;
 use crate::cli::ServeArgs;
 use crate::cpu::{self, Work};
 use crate::measure::Measures;
-use crate::percentile::summarize;
 
 /// Requests sent earlier than this are not measured.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -31,15 +31,26 @@ struct Connection {
     begin: Instant,
 }
 
-/// How long requests took, in nanoseconds.
-#[derive(Default)]
+/// How long requests took, in nanoseconds, to three digits.
 struct Samples {
     /// From sending to the worker running
-    wakeup: Vec<u64>,
+    wakeup: Histogram<u64>,
     /// From the worker running to the reply
-    run: Vec<u64>,
+    run: Histogram<u64>,
     /// From sending to the reply
-    request: Vec<u64>,
+    request: Histogram<u64>,
+}
+
+impl Samples {
+    fn new() -> Result<Self> {
+        let histogram = || Histogram::new(3).context("histogram");
+
+        Ok(Self {
+            wakeup: histogram()?,
+            run: histogram()?,
+            request: histogram()?,
+        })
+    }
 }
 
 impl Connection {
@@ -82,7 +93,7 @@ impl Connection {
     }
 
     fn requests(&self, gap: Duration, end: Duration) -> Result<Samples> {
-        let mut samples = Samples::default();
+        let mut samples = Samples::new()?;
 
         while self.begin.elapsed() < end {
             thread::sleep(gap);
@@ -93,9 +104,9 @@ impl Connection {
 
             if u128::from(sent_ns) >= WARM_UP.as_nanos() {
                 let woken_ns = self.woken_ns.load(Ordering::Relaxed);
-                samples.wakeup.push(woken_ns.saturating_sub(sent_ns));
-                samples.run.push(replied_ns.saturating_sub(woken_ns));
-                samples.request.push(replied_ns - sent_ns);
+                samples.wakeup += woken_ns.saturating_sub(sent_ns);
+                samples.run += replied_ns.saturating_sub(woken_ns);
+                samples.request += replied_ns - sent_ns;
             }
         }
         Ok(samples)
@@ -115,7 +126,7 @@ fn run(args: &ServeArgs) -> Result<Samples> {
     let connections = (0..args.service.workers)
         .map(|_| Connection::new(begin))
         .collect::<Result<Vec<_>>>()?;
-    let mut all = Samples::default();
+    let mut all = Samples::new()?;
 
     thread::scope(|scope| {
         let threads: Vec<_> = connections
@@ -129,11 +140,11 @@ fn run(args: &ServeArgs) -> Result<Samples> {
             .collect();
 
         for (worker, client) in threads {
-            let mut samples = client.join().expect("a client panicked")?;
+            let samples = client.join().expect("a client panicked")?;
             worker.join().expect("a worker panicked")?;
-            all.wakeup.append(&mut samples.wakeup);
-            all.run.append(&mut samples.run);
-            all.request.append(&mut samples.request);
+            all.wakeup += samples.wakeup;
+            all.run += samples.run;
+            all.request += samples.request;
         }
         Ok(all)
     })
@@ -145,12 +156,12 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         cgroup::enter(path)?;
     }
 
-    let mut samples = run(args)?;
+    let samples = run(args)?;
     let usage = getrusage(UsageWho::RUSAGE_SELF).context("getrusage")?;
     let cpu_us = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     let mut measures = Measures::default();
 
-    measures.set("requests", samples.wakeup.len() as u64);
+    measures.set("requests", samples.wakeup.len());
     measures.set("seconds", args.place.seconds);
     measures.set("cpu_us", cpu_us.unsigned_abs());
     measures.set(
@@ -158,15 +169,15 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         usage.involuntary_context_switches().unsigned_abs(),
     );
     for (name, samples) in [
-        ("wakeup", &mut samples.wakeup),
-        ("run", &mut samples.run),
-        ("request", &mut samples.request),
+        ("wakeup", &samples.wakeup),
+        ("run", &samples.run),
+        ("request", &samples.request),
     ] {
-        let summary = summarize(samples);
-        measures.set(&format!("{name}_p50_ns"), summary.p50);
-        measures.set(&format!("{name}_p90_ns"), summary.p90);
-        measures.set(&format!("{name}_p99_ns"), summary.p99);
-        measures.set(&format!("{name}_max_ns"), summary.max);
+        for percent in [50, 90, 99] {
+            let value = samples.value_at_quantile(f64::from(percent) / 100.0);
+            measures.set(&format!("{name}_p{percent}_ns"), value);
+        }
+        measures.set(&format!("{name}_max_ns"), samples.max());
     }
     print!("{measures}");
 

@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Protect chosen tasks in the fair scheduling class.
+/// Attach policies to the fair scheduling class, and see what they do.
 ///
-/// Tasks of the target preempt others when they wake up, are not preempted by
-/// others' wakeups, and keep their CPU until they have run for the cap. All else
-/// is decided as without the policy, and the kernel bounds every answer.
+/// The policy that comes with it protects chosen tasks: they preempt others when they
+/// wake up, are not preempted by others' wakeups, and keep their CPU until they have run
+/// for the cap. All else is decided as without it. Other policies come from BPF objects.
+/// The kernel bounds every answer.
 #[derive(Debug, Parser)]
 #[command(name = "sched-bpf", version)]
 pub struct Cli {
@@ -28,58 +29,117 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Run a command with the policy attached, by default for the command's process
+    /// Run a command with a policy, by default for the command and all that it starts
+    ///
+    /// Without a target the command gets a cgroup of its own, below that of sched-bpf, to
+    /// which the policy is attached. Signals are passed on. The exit status is that of the
+    /// command, 128 and the signal that ended it, 127 if it is not found, 126 if it cannot
+    /// be executed, 125 if sched-bpf fails or the policy was detached meanwhile.
     Run(RunArgs),
-    /// Attach the policy until a signal (SIGINT, SIGTERM) comes, or with --keep for good
+    /// Attach a policy until a signal (SIGINT, SIGTERM) comes, or with --keep for good
+    ///
+    /// It also ends when the thread or process of --pid or --tgid does, and fails when the
+    /// kernel detaches the policy.
     Attach(AttachArgs),
+    /// Replace a kept policy without a gap; place and counters stay
+    Replace(ReplaceArgs),
     /// Show attached policies with their counters, and what was kept
-    List,
+    List(ListArgs),
     /// Detach what was attached with --keep
     Detach(DetachArgs),
+    /// Write man pages and completions for bash, zsh and fish
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
-/// Whom to protect; at most one.
-#[derive(Args, Debug, Default)]
+/// Whom a policy is for; at most one.
+#[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]
 pub struct TargetArgs {
-    /// Protect one thread
+    /// One thread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub pid: Option<i32>,
 
-    /// Protect the threads of one process
+    /// The threads of one process
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub tgid: Option<i32>,
 
-    /// Protect the tasks of a cgroup (v2) and of those below it
+    /// The tasks of a cgroup (v2) and of those below it; its removal detaches
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
 
-    /// Protect every running task: no wakeup preempts
+    /// Every task: with the policy that comes with sched-bpf no wakeup preempts
     #[arg(long)]
     pub all: bool,
 }
 
-/// How to protect.
-#[derive(Args, Debug)]
-pub struct PolicyArgs {
-    #[command(flatten)]
-    pub target: TargetArgs,
+/// A value for an option of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Name of a global variable
+    pub name: String,
+    /// What it is set to
+    pub value: String,
+}
 
-    /// How long a running task of the target keeps its CPU, in milliseconds (1..1000)
-    #[arg(
-        long,
-        value_name = "MS",
-        default_value_t = 10,
-        value_parser = clap::value_parser!(u64).range(1..=1000)
-    )]
-    pub cap: u64,
+fn setting(text: &str) -> Result<Setting, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Setting {
+            name: name.to_string(),
+            value: value.to_string(),
+        }),
+        _ => Err("NAME=VALUE is expected".to_string()),
+    }
+}
+
+/// What answers.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PolicyArgs {
+    /// How long a running task of the target keeps its CPU, in milliseconds: 1 to what the
+    /// kernel allows (/sys/kernel/bpf_sched/max_slice_ns), 10 by default
+    #[arg(long, value_name = "MS")]
+    pub cap: Option<u64>,
+
+    /// Set an option of the policy: a global variable that holds a number
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+
+    /// Ask and count, do not obey: the way to try a policy on a system that matters
+    #[arg(long)]
+    pub shadow: bool,
+}
+
+/// Its place among others.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlaceArgs {
+    /// Before the others attached there, or before that of a link: number or pin
+    #[arg(long, value_name = "LINK", num_args = 0..=1, require_equals = true, conflicts_with = "after")]
+    pub before: Option<Option<String>>,
+
+    /// After the others attached there, or after that of a link: number or pin
+    #[arg(long, value_name = "LINK", num_args = 0..=1, require_equals = true)]
+    pub after: Option<Option<String>>,
+
+    /// Before those of deeper cgroups
+    #[arg(long)]
+    pub preorder: bool,
 }
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
+    pub target: TargetArgs,
+
+    #[command(flatten)]
     pub policy: PolicyArgs,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// A BPF object with a policy, in place of the one that comes with sched-bpf
+    #[arg(long, value_name = "FILE")]
+    pub object: Option<PathBuf>,
 
     /// The command and its arguments
     #[arg(last = true, required = true)]
@@ -89,12 +149,43 @@ pub struct RunArgs {
 /// Arguments of `attach`.
 #[derive(Args, Debug)]
 pub struct AttachArgs {
+    /// A BPF object (.bpf.o) with a policy, in place of the one that comes with sched-bpf: a
+    /// struct bpf_sched_ops in SEC(".struct_ops.link"), or programs in SEC("sched/<hook>")
+    pub file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub target: TargetArgs,
+
     #[command(flatten)]
     pub policy: PolicyArgs,
 
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
     /// Pin the policy under /sys/fs/bpf/sched_bpf and exit; it stays attached
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["pid", "tgid"])]
     pub keep: bool,
+}
+
+/// Arguments of `replace`.
+#[derive(Args, Debug)]
+pub struct ReplaceArgs {
+    /// Name under /sys/fs/bpf/sched_bpf as shown by list, or a path
+    pub pin: PathBuf,
+
+    /// A BPF object with one policy; by default the one that comes with sched-bpf
+    pub file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// Arguments of `list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `detach`.
@@ -109,20 +200,37 @@ pub struct DetachArgs {
     pub all: bool,
 }
 
+/// Arguments of `generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// Where to
+    pub dir: PathBuf,
+}
+
 /// Prints an error as one line.
 pub fn print_error(message: &str) {
     eprintln!("sched-bpf: error: {message}");
 }
 
-/// The first paragraph of a message of clap as one line: the rest is usage.
-fn one_line(message: &str) -> String {
-    let paragraph = message.split("\n\n").next().unwrap_or_default();
-    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+/// Prints what is worth knowing and no error.
+pub fn warn(message: &str) {
+    eprintln!("sched-bpf: warning: {message}");
+}
 
-    match line.strip_prefix("error: ") {
-        Some(line) => line.to_string(),
-        None => line,
-    }
+/// A message of clap as one line: what is wrong, and its tip. The rest is usage.
+fn one_line(message: &str) -> String {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = words(message.split("\n\n").next().unwrap_or_default());
+    let tip = message
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "))
+        .map(|tip| format!("; {}", words(tip)));
+
+    format!(
+        "{}{}",
+        line.strip_prefix("error: ").unwrap_or(&line),
+        tip.unwrap_or_default()
+    )
 }
 
 /// Parses the command line. `Err` is the status to exit with.
@@ -133,7 +241,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
             return ExitCode::SUCCESS;
         }
         if e.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            print_error("no command given: run, attach, list or detach (see --help)");
+            print_error("no command given: run, attach, replace, list or detach (see --help)");
         } else {
             print_error(&format!("{} (see --help)", one_line(&e.to_string())));
         }
@@ -157,17 +265,19 @@ mod tests {
     }
 
     #[test]
-    fn cap_range() {
-        for (cap, valid) in [("0", false), ("1", true), ("1000", true), ("1001", false)] {
-            let result = try_parse(&format!("sched-bpf attach --all --cap {cap}"));
-            assert_eq!(result.is_ok(), valid, "cap {cap}");
-        }
-        let error = try_parse("sched-bpf attach --all --cap 2000").unwrap_err();
+    fn errors_are_one_line_with_the_tip() {
+        let error = try_parse("sched-bpf attach --cgruop /x").unwrap_err();
         assert!(
-            error.contains("2000") && error.contains("1..=1000"),
+            error.contains("--cgruop") && error.contains("'--cgroup'"),
             "{error}"
         );
         assert!(!error.contains('\n') && !error.starts_with("error"));
+        assert!(try_parse("sched-bpf lsit").unwrap_err().contains("'list'"));
+
+        let error = try_parse("sched-bpf attach --all --cap x").unwrap_err();
+        assert!(error.contains("'x'") && error.contains("--cap"), "{error}");
+        let error = try_parse("sched-bpf attach --all --set x").unwrap_err();
+        assert!(error.contains("NAME=VALUE is expected"), "{error}");
     }
 
     #[test]
@@ -179,14 +289,35 @@ mod tests {
     }
 
     #[test]
+    fn kept_policies_outlive_processes() {
+        assert!(try_parse("sched-bpf attach --pid 1 --keep").is_err());
+        assert!(try_parse("sched-bpf attach --all --keep").is_ok());
+    }
+
+    #[test]
+    fn places() {
+        let place = |line: &str| match try_parse(line).unwrap().action {
+            Action::Attach(args) => (args.place, args.file),
+            _ => panic!("not attach"),
+        };
+        let (first, file) = place("sched-bpf attach --all --before x.o");
+        assert_eq!(first.before, Some(None));
+        assert_eq!(file, Some(PathBuf::from("x.o")));
+        let (before, _) = place("sched-bpf attach --all --before=7 --preorder");
+        assert_eq!(before.before, Some(Some("7".to_string())));
+        assert!(before.preorder);
+        assert!(try_parse("sched-bpf attach --all --before --after").is_err());
+    }
+
+    #[test]
     fn run_takes_a_command_after_two_dashes() {
         let cli = try_parse("sched-bpf run --cap 5 -- ls -l --all").unwrap();
         let Action::Run(args) = cli.action else {
             panic!("not run");
         };
         assert_eq!(args.command, ["ls", "-l", "--all"]);
-        assert_eq!(args.policy.cap, 5);
-        assert!(!args.policy.target.all);
+        assert_eq!(args.policy.cap, Some(5));
+        assert!(!args.target.all);
 
         assert!(try_parse("sched-bpf run --all").is_err());
     }

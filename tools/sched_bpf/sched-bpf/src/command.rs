@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -22,14 +22,22 @@ use crate::signals::Signals;
 pub struct Waiting {
     /// Process id, which stays when the command is executed
     pub pid: Pid,
-    start: OwnedFd,
-    failure: OwnedFd,
+    start: Option<OwnedFd>,
+    failure: File,
     name: String,
 }
 
 /// A process that executes its command.
 pub struct Running {
     pid: Pid,
+}
+
+/// Why a command is not executed.
+pub struct Failure {
+    /// What to say
+    pub message: String,
+    /// Exit status in the manner of a shell
+    pub status: u8,
 }
 
 /// Makes the process for `command`.
@@ -51,8 +59,8 @@ pub fn prepare(command: &[OsString], signals: &Signals) -> Result<Waiting> {
         }
         ForkResult::Parent { child } => Ok(Waiting {
             pid: child,
-            start,
-            failure,
+            start: Some(start),
+            failure: failure.into(),
             name: command[0].to_string_lossy().into_owned(),
         }),
     }
@@ -73,43 +81,48 @@ fn execute(args: &[CString], started: &OwnedFd, failed: &OwnedFd, mask: SigSet) 
 
 impl Waiting {
     /// Lets the command be executed.
-    pub fn start(self) -> Result<Running> {
-        File::from(self.start).write_all(&[0]).context("pipe")?;
+    pub fn start(mut self) -> Result<Result<Running, Failure>> {
+        let start = self.start.take().context("started twice")?;
+        File::from(start).write_all(&[0]).context("pipe")?;
 
         let mut errno = [0; 4];
-        if File::from(self.failure).read_exact(&mut errno).is_ok() {
-            let errno = Errno::from_raw(i32::from_ne_bytes(errno));
-            let _ = waitpid(self.pid, None);
-            bail!(
+        if self.failure.read_exact(&mut errno).is_err() {
+            return Ok(Ok(Running { pid: self.pid }));
+        }
+        let errno = Errno::from_raw(i32::from_ne_bytes(errno));
+        let _ = waitpid(self.pid, None);
+        Ok(Err(Failure {
+            message: format!(
                 "command '{}' cannot be executed: {}",
                 self.name,
                 errno.desc()
-            );
+            ),
+            status: if errno == Errno::ENOENT { 127 } else { 126 },
+        }))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(start) = self.start.take() {
+            // Never started: it reads the end of the pipe, and ends.
+            drop(start);
+            let _ = waitpid(self.pid, None);
         }
-        Ok(Running { pid: self.pid })
     }
 }
 
 impl Running {
-    /// Waits for the end of the command and returns its status as a shell would.
-    /// Signals that only this process got are passed on.
-    pub fn wait(&self, signals: &Signals) -> Result<u8> {
-        loop {
-            match signals.wait()? {
-                Signal::SIGCHLD => {}
-                // A terminal sends these to the command too.
-                Signal::SIGINT | Signal::SIGQUIT => continue,
-                signal => {
-                    let _ = kill(self.pid, signal);
-                    continue;
-                }
-            }
+    /// Passes a signal on.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill(self.pid, signal);
+    }
 
-            let status = waitpid(self.pid, Some(WaitPidFlag::WNOHANG)).context("waitpid")?;
-            if let Some(status) = exit_status(status) {
-                return Ok(status);
-            }
-        }
+    /// The status of the command as a shell would tell it, if it has ended.
+    pub fn status(&self) -> Result<Option<u8>> {
+        let status = waitpid(self.pid, Some(WaitPidFlag::WNOHANG)).context("waitpid")?;
+
+        Ok(exit_status(status))
     }
 }
 

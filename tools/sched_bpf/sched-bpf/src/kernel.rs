@@ -2,59 +2,55 @@
 
 //! What has to be there before a policy can be attached: hooks, capabilities.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{ensure, Context, Result};
+use caps::{CapSet, Capability};
 use libbpf_rs::btf::{types::Struct, Btf};
+
+use crate::cli;
+use crate::table::OPS;
 
 /// BTF of the running kernel.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// The table that policies fill.
-const TABLE: &str = "bpf_sched_ops";
-
-/// Does all of what the checks below do.
+/// Does all of what the checks below do, and says if no policy is asked.
 pub fn require_policies() -> Result<()> {
     require_hooks()?;
-    require_capabilities()
+    require_capabilities()?;
+
+    if !sched_bpf_counters::enabled()? {
+        cli::warn(&format!(
+            "{}/enabled is 0: policies are switched off; what is attached is not asked until 1 \
+             is written to it",
+            sched_bpf_counters::KNOBS
+        ));
+    }
+    Ok(())
 }
 
-fn require_hooks() -> Result<()> {
+/// The types of the running kernel.
+pub fn btf() -> Result<Btf<'static>> {
     ensure!(
         Path::new(BTF).exists(),
         "{BTF}: not there; a kernel built with CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_SCHED is needed"
     );
-    let btf = Btf::from_path(BTF).with_context(|| format!("{BTF}: cannot be read"))?;
+    Btf::from_path(BTF).with_context(|| format!("{BTF}: cannot be read"))
+}
 
+fn require_hooks() -> Result<()> {
     ensure!(
-        btf.type_by_name::<Struct>(TABLE).is_some(),
-        "this kernel has no scheduler hooks for BPF: {BTF} has no struct {TABLE}; a kernel built \
+        btf()?.type_by_name::<Struct>(OPS).is_some(),
+        "this kernel has no scheduler hooks for BPF: {BTF} has no struct {OPS}; a kernel built \
          with CONFIG_BPF_SCHED is needed"
     );
     Ok(())
 }
 
-/// A capability: its number and its name.
-struct Capability(u32, &'static str);
-
-const CAP_SYS_ADMIN: Capability = Capability(21, "CAP_SYS_ADMIN");
-const CAP_PERFMON: Capability = Capability(38, "CAP_PERFMON");
-const CAP_BPF: Capability = Capability(39, "CAP_BPF");
-
-impl Capability {
-    fn is_in(&self, effective: u64) -> bool {
-        effective & (1 << self.0) != 0
-    }
-}
-
 fn require_capabilities() -> Result<()> {
-    let path = "/proc/self/status";
-    let status = fs::read_to_string(path).context(path)?;
-    let Some(effective) = parse_effective(&status) else {
-        bail!("{path}: no CapEff line with a hexadecimal number");
-    };
-    let missing = missing_capabilities(effective);
+    let missing = missing_capabilities(|capability| {
+        caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
+    });
 
     ensure!(
         missing.is_empty(),
@@ -64,22 +60,15 @@ fn require_capabilities() -> Result<()> {
     Ok(())
 }
 
-fn parse_effective(status: &str) -> Option<u64> {
-    let value = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(value.trim(), 16).ok()
-}
-
-fn missing_capabilities(effective: u64) -> Vec<&'static str> {
-    if CAP_SYS_ADMIN.is_in(effective) {
+fn missing_capabilities(has: impl Fn(Capability) -> bool) -> Vec<String> {
+    if has(Capability::CAP_SYS_ADMIN) {
         return Vec::new();
     }
 
-    [CAP_BPF, CAP_PERFMON]
-        .iter()
-        .filter(|capability| !capability.is_in(effective))
-        .map(|capability| capability.1)
+    [Capability::CAP_BPF, Capability::CAP_PERFMON]
+        .into_iter()
+        .filter(|capability| !has(*capability))
+        .map(|capability| capability.to_string())
         .collect()
 }
 
@@ -88,18 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn effective_line() {
-        let status = "CapPrm:\t1\nCapEff:\t000001ffffffffff\n";
-        assert_eq!(parse_effective(status), Some(0x1ff_ffff_ffff));
-        assert_eq!(parse_effective("CapPrm:\t1\n"), None);
-    }
-
-    #[test]
     fn capabilities() {
-        assert_eq!(missing_capabilities(0), ["CAP_BPF", "CAP_PERFMON"]);
-        assert_eq!(missing_capabilities(1 << 39), ["CAP_PERFMON"]);
-        assert!(missing_capabilities((1 << 39) | (1 << 38)).is_empty());
-        assert!(missing_capabilities(1 << 21).is_empty());
-        assert_eq!(CAP_SYS_ADMIN.1, "CAP_SYS_ADMIN");
+        let bpf = |capability| capability == Capability::CAP_BPF;
+        let admin = |capability| capability == Capability::CAP_SYS_ADMIN;
+
+        assert_eq!(missing_capabilities(|_| false), ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(missing_capabilities(bpf), ["CAP_PERFMON"]);
+        assert!(missing_capabilities(admin).is_empty());
     }
 }

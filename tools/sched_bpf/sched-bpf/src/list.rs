@@ -2,77 +2,226 @@
 
 //! `list`: what is attached, what it answered, what is kept.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
-use anyhow::Result;
-use sched_bpf_counters::HookCounters;
+use anyhow::{Context, Result};
+use comfy_table::{presets, CellAlignment, Table};
+use serde::Serialize;
 
+use crate::cli::ListArgs;
 use crate::pins;
+use crate::snapshot::{Seen, Snapshot};
 
-/// Prints attached policies with their counters, then kept ones.
-pub fn list() -> Result<()> {
-    print!("{}", policies(&sched_bpf_counters::read()?));
-
-    for path in pins::all()? {
-        let what = match pins::open(&path) {
-            Ok((_, id)) => format!("link {id}"),
-            Err(_) => "not the link of a policy".to_string(),
-        };
-        println!("kept: {} ({what})", path.display());
-    }
-    Ok(())
+#[derive(Serialize)]
+struct Kept {
+    pin: String,
+    link: Option<u32>,
+    attached: bool,
 }
 
-fn policies(all: &[HookCounters]) -> String {
+#[derive(Serialize)]
+struct All {
+    #[serde(flatten)]
+    snapshot: Snapshot,
+    kept: Vec<Kept>,
+}
+
+/// Prints attached policies with their counters, then kept ones.
+pub fn list(args: &ListArgs) -> Result<()> {
+    let all = All {
+        snapshot: Snapshot::take()?,
+        kept: kept()?,
+    };
+    let text = if args.json {
+        serde_json::to_string_pretty(&all)? + "\n"
+    } else {
+        text(&all)
+    };
+
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output")
+}
+
+fn kept() -> Result<Vec<Kept>> {
+    Ok(pins::all()?
+        .into_iter()
+        .map(|path| {
+            let pinned = pins::open(&path).ok();
+            Kept {
+                pin: path.display().to_string(),
+                link: pinned.as_ref().map(|pinned| pinned.id),
+                attached: pinned.is_some_and(|pinned| pinned.attached),
+            }
+        })
+        .collect())
+}
+
+fn text(all: &All) -> String {
     let mut out = String::new();
 
+    // Writing to a string does not fail.
+    if !all.snapshot.enabled {
+        let _ = writeln!(
+            out,
+            "switched off: no policy is asked until 1 is written to {}/enabled",
+            sched_bpf_counters::KNOBS
+        );
+    }
+    out.push_str(&policies(&all.snapshot.policies));
+    for kept in &all.kept {
+        let what = match (kept.link, kept.attached) {
+            (None, _) => "not the link of a policy".to_string(),
+            (Some(link), true) => format!("link {link}"),
+            (Some(link), false) => format!("link {link}, detached"),
+        };
+        let _ = writeln!(out, "kept: {} ({what})", kept.pin);
+    }
+    out
+}
+
+fn policies(all: &[Seen]) -> String {
     if all.is_empty() {
         return "no policy is attached\n".to_string();
     }
+    let header = [
+        "ID",
+        "NAME",
+        "BY",
+        "TARGET",
+        "CAP",
+        "MODE",
+        "HOOK",
+        "CALLS",
+        "NEGATIVE",
+        "ZERO",
+        "POSITIVE",
+        "OVERRULED",
+        "DIFFER",
+    ];
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
 
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        out,
-        "{:>5} {:<15} {:<26} {:>10} {:>10} {:>10} {:>10} {:>10}",
-        "ID", "NAME", "HOOK", "CALLS", "NEGATIVE", "ZERO", "POSITIVE", "OVERRULED"
-    );
-    for c in all {
-        let _ = writeln!(
-            out,
-            "{:>5} {:<15} {:<26} {:>10} {:>10} {:>10} {:>10} {:>10}",
-            c.id, c.name, c.hook, c.calls, c.negative, c.zero, c.positive, c.overruled
-        );
+    for seen in all {
+        let policy = &seen.policy;
+        let by = match policy.module.as_str() {
+            "-" => policy.provider.clone(),
+            module => module.to_string(),
+        };
+        let cap = seen
+            .cap_ms()
+            .map_or("-".to_string(), |cap| format!("{cap}ms"));
+        let mut mode = vec![if seen.shadow { "shadow" } else { "obeyed" }];
+        if policy.preorder != 0 {
+            mode.push("preorder");
+        }
+        for hook in &seen.hooks {
+            let mut row = vec![
+                policy.id.to_string(),
+                policy.name.clone(),
+                by.clone(),
+                seen.target.clone(),
+                cap.clone(),
+                mode.join(","),
+                hook.hook.clone(),
+            ];
+            row.extend(
+                [
+                    hook.calls,
+                    hook.negative,
+                    hook.zero,
+                    hook.positive,
+                    hook.overruled,
+                    hook.differ,
+                ]
+                .map(|count| count.to_string()),
+            );
+            table.add_row(row);
+        }
     }
-    out
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if i >= 7 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt() + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn seen() -> Vec<Seen> {
+        let policies = sched_bpf_counters::parse_policies(
+            "id name provider link map cgroup position preorder flags attached_ns module\n\
+             7 protect_all bpf 3 9 0 0 0 1 12345678900 -\n",
+        )
+        .unwrap();
+        let hooks = sched_bpf_counters::parse(
+            "id name hook prog calls negative zero positive overruled differ timed time_ns max_ns\n\
+             7 protect_all cfs_check_preempt_tick 3 5 4 1 0 2 8 0 0 0\n",
+        )
+        .unwrap();
+
+        policies
+            .into_iter()
+            .map(|policy| Seen {
+                shadow: policy.is_shadow(),
+                policy,
+                target: "system".into(),
+                options: [("cap_ns".to_string(), 2_500_000)].into(),
+                hooks: hooks.clone(),
+            })
+            .collect()
+    }
+
     #[test]
     fn table() {
         assert_eq!(policies(&[]), "no policy is attached\n");
 
-        let all = sched_bpf_counters::parse(
-            "id name hook calls negative zero positive overruled\n\
-             7 protect_all cfs_check_preempt_tick 5 4 1 0 2\n",
-        )
-        .unwrap();
-        let table = policies(&all);
-        let fields: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
+        let table = policies(&seen());
+        let lines: Vec<Vec<_>> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(lines[0].len(), lines[1].len(), "{table}");
         assert_eq!(
-            fields,
+            lines[1],
             [
                 "7",
                 "protect_all",
+                "bpf",
+                "system",
+                "2.5ms",
+                "shadow",
                 "cfs_check_preempt_tick",
                 "5",
                 "4",
                 "1",
                 "0",
-                "2"
+                "2",
+                "8"
             ]
         );
+    }
+
+    #[test]
+    fn switched_off_and_kept() {
+        let text = text(&All {
+            snapshot: Snapshot {
+                enabled: false,
+                policies: Vec::new(),
+            },
+            kept: vec![Kept {
+                pin: "/p".into(),
+                link: Some(4),
+                attached: false,
+            }],
+        });
+
+        assert!(text.starts_with("switched off"), "{text}");
+        assert!(text.ends_with("kept: /p (link 4, detached)\n"), "{text}");
     }
 }

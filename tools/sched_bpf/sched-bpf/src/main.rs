@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Attaches, lists and detaches the policy "protect" for the fair scheduling class.
+//! Attaches policies to the fair scheduling class, and shows what they do.
 
+mod attach;
+mod cgroup;
 mod cli;
 mod command;
+mod generate;
 mod kernel;
+mod link;
 mod list;
+mod object;
 mod pins;
-mod policy;
 mod run;
 mod signals;
+mod sigpipe;
+mod snapshot;
+mod table;
 mod target;
 
 use std::process::ExitCode;
@@ -18,27 +25,32 @@ use anyhow::Result;
 
 use cli::{Action, Cli};
 
-fn act(cli: Cli) -> Result<ExitCode> {
-    policy::set_verbose(cli.verbose);
-
-    match cli.action {
-        Action::Run(args) => return run::run(&args),
-        Action::Attach(args) => run::attach(&args)?,
-        Action::List => list::list()?,
-        Action::Detach(args) => pins::detach(&args)?,
+fn act(action: &Action) -> Result<ExitCode> {
+    match action {
+        Action::Run(args) => return run::run(args),
+        Action::Attach(args) => run::attach(args)?,
+        Action::Replace(args) => pins::replace(args)?,
+        Action::List(args) => list::list(args)?,
+        Action::Detach(args) => pins::detach(args)?,
+        Action::Generate(args) => generate::generate(args)?,
     }
 
     Ok(ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {
-    let cli = match cli::parse() {
+    sigpipe::restore();
+    let Cli { verbose, action } = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
 
-    act(cli).unwrap_or_else(|e| {
+    object::set_verbose(verbose);
+    act(&action).unwrap_or_else(|e| {
         cli::print_error(&format!("{e:#}"));
-        ExitCode::FAILURE
+        match action {
+            Action::Run(_) => ExitCode::from(run::FAILED),
+            _ => ExitCode::FAILURE,
+        }
     })
 }

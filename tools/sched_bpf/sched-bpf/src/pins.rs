@@ -4,15 +4,17 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::{ensure, Context, Result};
-use libbpf_rs::query::LinkTypeInfo;
-use libbpf_rs::{Link, MapCore, MapHandle};
+use anyhow::{bail, ensure, Context, Result};
 use nix::sys::statfs::{statfs, BPF_FS_MAGIC};
 
-use crate::cli::DetachArgs;
-use crate::policy::{self, Policy};
+use crate::attach::{self, Attached};
+use crate::cli::{DetachArgs, ReplaceArgs};
+use crate::kernel;
+use crate::link::Link;
+use crate::run::say;
 
 /// Where the BPF file system is mounted.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -32,17 +34,20 @@ pub fn require_bpffs() -> Result<()> {
     Ok(())
 }
 
-/// Pins an attached policy and returns where.
-pub fn keep(mut policy: Policy) -> Result<PathBuf> {
-    let path = Path::new(DIR).join(format!("{}-{}", policy.name, policy.link_id));
+/// Pins attached policies, all or none, and returns where.
+pub fn keep(policies: Vec<Attached>) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
 
     fs::create_dir_all(DIR).with_context(|| format!("{DIR}: cannot be made"))?;
-    policy
-        .link
-        .pin(&path)
-        .with_context(|| format!("{}: cannot be pinned", path.display()))?;
-
-    Ok(path)
+    for policy in policies {
+        let path = Path::new(DIR).join(format!("{}-{}", policy.name, policy.link_id));
+        if let Err(e) = policy.link.pin(&path) {
+            paths.iter().for_each(|path| drop(fs::remove_file(path)));
+            return Err(e).with_context(|| format!("{}: cannot be pinned", path.display()));
+        }
+        paths.push(path);
+    }
+    Ok(paths)
 }
 
 /// The paths of kept policies, in order.
@@ -60,32 +65,38 @@ pub fn all() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Opens the pinned link of a policy and returns it with its number.
-pub fn open(path: &Path) -> Result<(Link, u32)> {
+/// A pinned link.
+pub struct Pinned {
+    /// The link
+    pub link: Link,
+    /// Its number
+    pub id: u32,
+    /// Does it still keep a policy attached?
+    pub attached: bool,
+}
+
+/// Opens the pinned link of a policy.
+pub fn open(path: &Path) -> Result<Pinned> {
     let name = path.display();
 
     ensure!(
         fs::symlink_metadata(path).is_ok(),
         "{name}: no such pin; 'sched-bpf list' shows those below {DIR}"
     );
-    let link = Link::open(path).with_context(|| format!("{name}: not a pinned BPF link"))?;
-    let info = link.info().with_context(|| format!("{name}"))?;
+    let not_a_link = || format!("{name}: not a pinned BPF link");
+    let link = Link::open(path).with_context(not_a_link)?;
+    let info = link.info().with_context(not_a_link)?;
+    let policy = link.policy()?;
 
-    ensure!(
-        is_policy(&info.info),
-        "{name}: a BPF link, but not that of a policy of sched-bpf"
-    );
-    Ok((link, info.id))
-}
-
-/// Is this a link of our table? One that was detached has no table any more.
-fn is_policy(info: &LinkTypeInfo) -> bool {
-    let LinkTypeInfo::StructOps(info) = info else {
-        return false;
-    };
-
-    info.map_id == 0
-        || MapHandle::from_map_id(info.map_id).is_ok_and(|map| map.name() == policy::TABLE)
+    // One that was detached has no table any more, which would tell of what type it was.
+    let info = info
+        .filter(|info| info.map == 0 || policy.is_some())
+        .with_context(|| format!("{name}: a BPF link, but not that of a policy"))?;
+    Ok(Pinned {
+        link,
+        id: info.id,
+        attached: policy.is_some(),
+    })
 }
 
 /// What a name on the command line stands for: a name alone is one in [`DIR`].
@@ -97,25 +108,99 @@ fn path_of(pin: &Path) -> PathBuf {
     }
 }
 
-/// Detaches a kept policy. On return it is not asked any more.
-fn detach_one(path: &Path) -> Result<()> {
-    let (link, _) = open(path)?;
-
-    // The last reference may be dropped later, so it is detached by force. That
-    // fails if it has been already; then the pin is all there is to remove.
-    let _ = link.detach();
-    fs::remove_file(path).with_context(|| format!("{}: cannot be removed", path.display()))?;
-    println!("detached: {}", path.display());
-
-    Ok(())
+/// The number of a link: itself, or that of a pin.
+pub fn link_id(which: &str) -> Result<u32> {
+    match which.parse() {
+        Ok(id) => {
+            Link::by_id(id).map_err(|_| anyhow::anyhow!("no link of this number"))?;
+            Ok(id)
+        }
+        Err(_) => Ok(open(&path_of(Path::new(which)))?.id),
+    }
 }
 
-/// Detaches what was asked for.
-pub fn detach(args: &DetachArgs) -> Result<()> {
-    match &args.pin {
-        Some(pin) => detach_one(&path_of(pin)),
-        None => all()?.iter().try_for_each(|path| detach_one(path)),
+/// Detaches a kept policy. On return it is not asked any more.
+fn detach_one(path: &Path) -> Result<()> {
+    let pinned = open(path)?;
+
+    // The last reference may be dropped later, so it is detached by force.
+    if pinned.attached {
+        pinned
+            .link
+            .detach()
+            .with_context(|| format!("{}: cannot be detached", path.display()))?;
     }
+    fs::remove_file(path).with_context(|| format!("{}: cannot be removed", path.display()))?;
+    say(&if pinned.attached {
+        format!("detached: {}", path.display())
+    } else {
+        format!("removed: {} (was detached before)", path.display())
+    })
+}
+
+/// Detaches what was asked for. With several, a bad one does not stop the others.
+pub fn detach(args: &DetachArgs) -> Result<()> {
+    let Some(pin) = &args.pin else {
+        let mut errors: Vec<String> = Vec::new();
+        for path in all()? {
+            if let Err(e) = detach_one(&path) {
+                errors.push(format!("{e:#}"));
+            }
+        }
+        if !errors.is_empty() {
+            bail!("not all were detached: {}", errors.join("; "));
+        }
+        return Ok(());
+    };
+
+    detach_one(&path_of(pin))
+}
+
+/// Gives a kept link another table: no question is asked of neither or of both.
+pub fn replace(args: &ReplaceArgs) -> Result<()> {
+    kernel::require_policies()?;
+    let path = path_of(&args.pin);
+    let pinned = open(&path)?;
+    let name = path.display();
+    let (id, own_name) = pinned
+        .link
+        .policy()?
+        .with_context(|| format!("{name}: its policy was detached; nothing to replace"))?;
+
+    let policies = match &args.file {
+        Some(file) => attach::load_file(file, &args.policy)?,
+        None => {
+            let cgroup = sched_bpf_counters::policies()?
+                .into_iter()
+                .find(|policy| policy.id == id)
+                .map_or(0, |policy| policy.cgroup);
+            // As in protect.bpf.c; a kept policy is never that of a process.
+            let (mode, own) = match cgroup {
+                0 => (3, "protect_all"),
+                _ => (2, "protect_cgroup"),
+            };
+            attach::load_protect(&args.policy, mode, 0, own)?
+        }
+    };
+    let table = match &policies.tables[..] {
+        [table] => table,
+        several => several
+            .iter()
+            .find(|table| table.name == own_name)
+            .with_context(|| {
+                let names: Vec<_> = several.iter().map(|table| table.name.as_str()).collect();
+                format!(
+                    "the object has several policies, none named {own_name}: {}",
+                    names.join(", ")
+                )
+            })?,
+    };
+
+    pinned
+        .link
+        .update(table.as_fd())
+        .with_context(|| format!("{name}: the kernel did not replace it"))?;
+    say(&format!("replaced: {name}, now {}", table.name))
 }
 
 #[cfg(test)]

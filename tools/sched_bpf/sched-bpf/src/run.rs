@@ -1,68 +1,173 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `run` and `attach`: the policy, for as long as something lasts.
+//! `run` and `attach`: policies, for as long as something lasts.
 
 use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 
-use crate::cli::{AttachArgs, RunArgs};
+use crate::attach::{attach as attach_policies, Attached};
+use crate::cgroup::Transient;
+use crate::cli::{print_error, AttachArgs, RunArgs};
 use crate::command;
+use crate::link::Place;
 use crate::pins;
-use crate::policy;
-use crate::signals::Signals;
-use crate::target::Target;
+use crate::signals::{Received, Signals};
+use crate::target::{Target, Task};
+
+/// Exit status of `run` for what is no fault of the command, as of env(1) and timeout(1).
+pub const FAILED: u8 = 125;
+
+/// What is waited for.
+enum Event {
+    Signal(Received),
+    TaskEnded,
+    /// The kernel detached the policy of this index.
+    Detached(usize),
+}
+
+fn wait(signals: &Signals, task: Option<&Task>, attached: &[Attached]) -> Result<Event> {
+    loop {
+        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let descriptors: Vec<BorrowedFd> = attached.iter().map(AsFd::as_fd).collect();
+        fds.extend(
+            descriptors
+                .iter()
+                .map(|fd| PollFd::new(*fd, PollFlags::empty())),
+        );
+        fds.extend(task.map(|task| PollFd::new(task.as_fd(), PollFlags::POLLIN)));
+
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            result => result.context("poll")?,
+        };
+        let ready = |fd: &PollFd| fd.any().unwrap_or(false);
+        if ready(&fds[0]) {
+            if let Some(received) = signals.read()? {
+                return Ok(Event::Signal(received));
+            }
+        }
+        if let Some(i) = (0..attached.len()).find(|i| ready(&fds[1 + i])) {
+            return Ok(Event::Detached(i));
+        }
+        if fds.len() > 1 + attached.len() && fds.last().is_some_and(ready) {
+            return Ok(Event::TaskEnded);
+        }
+    }
+}
+
+fn detached(policy: &Attached, target: &Target) -> String {
+    format!(
+        "policy {} was detached: {}",
+        policy.name,
+        policy.why_detached(target.as_cgroup())
+    )
+}
 
 /// Attaches the policy, runs the command, detaches.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    let target = Target::from_args(&args.policy.target)?;
+    let target = Target::from_args(&args.target)?;
+    let place = Place::from_args(&args.place)?;
     let signals = Signals::block(&[
         Signal::SIGCHLD,
         Signal::SIGHUP,
         Signal::SIGINT,
         Signal::SIGQUIT,
         Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
     ])?;
+    // Dropped in the opposite order: the cgroup is empty once the command has ended.
+    let mut own = None;
     let command = command::prepare(&args.command, &signals)?;
     let target = match target {
         Some(target) => target,
-        None => Target::tgid(command.pid.as_raw())?,
+        None => {
+            let cgroup = own.insert(Transient::create()?);
+            cgroup.add(command.pid.as_raw())?;
+            Target::cgroup(&cgroup.path)?
+        }
     };
+    let mut attached = attach_policies(args.object.as_deref(), &args.policy, &target, place)?;
+    let mut task = target.as_task();
+    let mut lost = false;
 
-    let policy = policy::attach(target, args.policy.cap)?;
-    let status = command.start()?.wait(&signals)?;
-    drop(policy);
+    let running = match command.start()? {
+        Ok(running) => running,
+        Err(failure) => {
+            print_error(&failure.message);
+            return Ok(ExitCode::from(failure.status));
+        }
+    };
+    let status = loop {
+        match wait(&signals, task, &attached)? {
+            Event::Signal(received) if received.signal == Signal::SIGCHLD => {
+                if let Some(status) = running.status()? {
+                    break status;
+                }
+            }
+            // What a terminal sends the command got too.
+            Event::Signal(received) if received.by_kernel => {}
+            Event::Signal(received) => running.signal(received.signal),
+            Event::TaskEnded => task = None,
+            Event::Detached(i) => {
+                print_error(&format!(
+                    "{}; the command goes on without it",
+                    detached(&attached.remove(i), &target)
+                ));
+                lost = true;
+            }
+        }
+    };
+    drop(attached);
+    drop(own);
 
-    Ok(ExitCode::from(status))
+    Ok(ExitCode::from(if lost && status == 0 {
+        FAILED
+    } else {
+        status
+    }))
 }
 
 /// Attaches the policy until a signal comes, or for good.
 pub fn attach(args: &AttachArgs) -> Result<()> {
-    let target = Target::from_args(&args.policy.target)?
-        .context("no target given: --pid, --tgid, --cgroup or --all is needed")?;
+    let target = Target::from_args(&args.target)?.context(match args.file {
+        None => "no target given: --pid, --tgid, --cgroup or --all is needed",
+        Some(_) => "no target given: --cgroup or --all is needed",
+    })?;
+    let place = Place::from_args(&args.place)?;
+    let file = args.file.as_deref();
 
     if args.keep {
         pins::require_bpffs()?;
-        let policy = policy::attach(target, args.policy.cap)?;
-        let path = pins::keep(policy)?;
-        return say(&format!("attached and kept: {}", path.display()));
+        for policy in pins::keep(attach_policies(file, &args.policy, &target, place)?)? {
+            say(&format!("attached and kept: {}", policy.display()))?;
+        }
+        return Ok(());
     }
 
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?;
-    let policy = policy::attach(target, args.policy.cap)?;
-    say(&format!(
-        "attached: {}, link {}",
-        policy.name, policy.link_id
-    ))?;
-    signals.wait()?;
-
-    Ok(())
+    let attached = attach_policies(file, &args.policy, &target, place)?;
+    for policy in &attached {
+        say(&format!(
+            "attached: {}, link {}",
+            policy.name, policy.link_id
+        ))?;
+    }
+    match wait(&signals, target.as_task(), &attached)? {
+        Event::Signal(_) => Ok(()),
+        Event::TaskEnded => say(&format!("detached: {} has ended", target.number())),
+        Event::Detached(i) => bail!("{}", detached(&attached[i], &target)),
+    }
 }
 
 /// Prints a line at once, for a reader that waits for it.
-fn say(line: &str) -> Result<()> {
+pub fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout();
 
     writeln!(out, "{line}")

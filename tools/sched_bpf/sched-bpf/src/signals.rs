@@ -2,13 +2,24 @@
 
 //! Signals that are waited for instead of handled.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// A set of signals that do nothing until they are waited for.
+/// A set of signals that do nothing until they are read.
 pub struct Signals {
-    waited: SigSet,
+    fd: SignalFd,
     before: SigSet,
+}
+
+/// A signal that came.
+pub struct Received {
+    /// Which
+    pub signal: Signal,
+    /// It came from the kernel, as those of a terminal do, which all its processes get.
+    pub by_kernel: bool,
 }
 
 impl Signals {
@@ -18,16 +29,31 @@ impl Signals {
         let before = SigSet::thread_get_mask().context("signal mask")?;
 
         waited.thread_block().context("signal mask")?;
-        Ok(Self { waited, before })
+        let fd = SignalFd::with_flags(&waited, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+            .context("signalfd")?;
+        Ok(Self { fd, before })
     }
 
-    /// Waits for one of them.
-    pub fn wait(&self) -> Result<Signal> {
-        self.waited.wait().context("waiting for a signal")
+    /// The next that came, if one did.
+    pub fn read(&self) -> Result<Option<Received>> {
+        let Some(info) = self.fd.read_signal().context("signalfd")? else {
+            return Ok(None);
+        };
+
+        Ok(Some(Received {
+            signal: Signal::try_from(info.ssi_signo as i32).context("signalfd")?,
+            by_kernel: info.ssi_code == nix::libc::SI_KERNEL,
+        }))
     }
 
     /// The signal mask from before.
     pub fn before(&self) -> SigSet {
         self.before
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

@@ -1,29 +1,109 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whom a policy protects, checked before anything is attached.
+//! Whom a policy is for, checked before anything is attached.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
-use nix::sys::statfs::{statfs, CGROUP2_SUPER_MAGIC};
+use nix::libc;
+use nix::sys::statfs::{fstatfs, CGROUP2_SUPER_MAGIC};
+use procfs::process::Process;
 
 use crate::cli::TargetArgs;
 
 /// Inode number of the initial pid namespace (PID_NS_INIT_INO).
 const INIT_PID_NS: u64 = 0xEFFFFFFC;
 
-/// Whom to protect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `PIDFD_THREAD`: a thread, not its process.
+const PIDFD_THREAD: libc::c_uint = libc::O_EXCL as libc::c_uint;
+
+/// A thread or a process. Its number may become another's once it has ended, which
+/// its descriptor tells.
+#[derive(Debug)]
+pub struct Task {
+    number: i32,
+    pidfd: OwnedFd,
+}
+
+impl Task {
+    fn open(number: i32, flags: libc::c_uint) -> Result<Self> {
+        // SAFETY: takes numbers, and returns a descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, number, flags) };
+
+        if fd < 0 {
+            let error = io::Error::last_os_error();
+            ensure!(
+                error.raw_os_error() != Some(libc::ESRCH),
+                "no such process or thread"
+            );
+            return Err(error).context("pidfd_open");
+        }
+        // SAFETY: a new descriptor, which is nobody else's.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+
+        Ok(Self { number, pidfd })
+    }
+}
+
+impl AsFd for Task {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// A cgroup of the default hierarchy.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// Its directory
+    pub path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl Cgroup {
+    /// Opens it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd: OwnedFd = fs::File::open(path)?.into();
+        let fs_type = fstatfs(&fd)?.filesystem_type();
+
+        ensure!(
+            path.is_dir() && fs_type == CGROUP2_SUPER_MAGIC,
+            "not a cgroup; a directory of a cgroup2 file system is expected \
+             (for example below /sys/fs/cgroup)"
+        );
+        Ok(Self {
+            path: path.to_path_buf(),
+            fd,
+        })
+    }
+
+    /// Has it been removed? Another one may have its name.
+    pub fn is_removed(&self) -> bool {
+        let own = nix::sys::stat::fstat(&self.fd).map(|stat| stat.st_ino);
+        let there = fs::metadata(&self.path).map(|metadata| metadata.ino());
+
+        !matches!((own, there), (Ok(own), Ok(there)) if own == there)
+    }
+}
+
+impl AsFd for Cgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Whom a policy is for.
+#[derive(Debug)]
 pub enum Target {
     /// A thread
-    Pid(i32),
+    Pid(Task),
     /// A process
-    Tgid(i32),
-    /// A cgroup, by id, and all below it
-    Cgroup(u64),
+    Tgid(Task),
+    /// A cgroup and all below it
+    Cgroup(Cgroup),
     /// Every task
     All,
 }
@@ -32,50 +112,58 @@ impl Target {
     /// The target that was asked for; none if none was.
     pub fn from_args(args: &TargetArgs) -> Result<Option<Self>> {
         Ok(if let Some(pid) = args.pid {
-            Some(Self::pid(pid)?)
+            Some(Self::pid(pid).with_context(|| format!("--pid {pid}"))?)
         } else if let Some(tgid) = args.tgid {
-            Some(Self::tgid(tgid)?)
+            Some(Self::tgid(tgid).with_context(|| format!("--tgid {tgid}"))?)
         } else if let Some(path) = &args.cgroup {
-            Some(Self::cgroup(path)?)
+            Some(Self::cgroup(path).with_context(|| format!("--cgroup {}", path.display()))?)
         } else {
             args.all.then_some(Self::All)
         })
     }
 
     fn pid(pid: i32) -> Result<Self> {
-        tgid_of(pid).with_context(|| format!("--pid {pid}"))?;
+        let task = Task::open(pid, PIDFD_THREAD)?;
+
         require_init_pid_ns()?;
-        Ok(Self::Pid(pid))
+        Ok(Self::Pid(task))
     }
 
-    /// A process by its id.
-    pub fn tgid(tgid: i32) -> Result<Self> {
-        let found = tgid_of(tgid).with_context(|| format!("--tgid {tgid}"))?;
+    fn tgid(tgid: i32) -> Result<Self> {
+        let found = tgid_of(tgid).context("no such process or thread")?;
         ensure!(
             found == tgid,
-            "--tgid {tgid}: a thread of process {found}; give --pid {tgid} or --tgid {found}"
+            "a thread of process {found}; give --pid {tgid} or --tgid {found}"
         );
+        let task = Task::open(tgid, 0)?;
+
         require_init_pid_ns()?;
-        Ok(Self::Tgid(tgid))
+        Ok(Self::Tgid(task))
     }
 
-    fn cgroup(path: &Path) -> Result<Self> {
-        let name = path.display();
-        let metadata = fs::metadata(path).with_context(|| format!("--cgroup {name}"))?;
-        let fs_type = statfs(path).with_context(|| format!("--cgroup {name}"))?;
-
-        ensure!(
-            metadata.is_dir() && fs_type.filesystem_type() == CGROUP2_SUPER_MAGIC,
-            "--cgroup {name}: not a cgroup; a directory of a cgroup2 file system is expected \
-             (for example below /sys/fs/cgroup)"
-        );
-
-        // The id of a cgroup is its inode number.
-        Ok(Self::Cgroup(metadata.ino()))
+    /// A cgroup by its directory.
+    pub fn cgroup(path: &Path) -> Result<Self> {
+        Cgroup::open(path).map(Self::Cgroup)
     }
 
-    /// `mode` of the BPF program.
-    pub fn mode(self) -> u32 {
+    /// The cgroup, if it is one.
+    pub fn as_cgroup(&self) -> Option<&Cgroup> {
+        match self {
+            Self::Cgroup(cgroup) => Some(cgroup),
+            _ => None,
+        }
+    }
+
+    /// The thread or process, if it is one.
+    pub fn as_task(&self) -> Option<&Task> {
+        match self {
+            Self::Pid(task) | Self::Tgid(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// `mode` of the program "protect".
+    pub fn mode(&self) -> u32 {
         match self {
             Self::Pid(_) => 0,
             Self::Tgid(_) => 1,
@@ -84,17 +172,14 @@ impl Target {
         }
     }
 
-    /// `target` of the BPF program.
-    pub fn id(self) -> u64 {
-        match self {
-            Self::Pid(id) | Self::Tgid(id) => u64::from(id.unsigned_abs()),
-            Self::Cgroup(id) => id,
-            Self::All => 0,
-        }
+    /// `target` of the program "protect".
+    pub fn number(&self) -> i32 {
+        self.as_task().map_or(0, |task| task.number)
     }
 
-    /// The name of the policy: at most 15 characters, of those of a BPF object.
-    pub fn policy_name(self) -> &'static str {
+    /// The name of the policy "protect" for it: at most 15 characters, of those of a
+    /// BPF object.
+    pub fn policy_name(&self) -> &'static str {
         match self {
             Self::Pid(_) => "protect_pid",
             Self::Tgid(_) => "protect_tgid",
@@ -104,22 +189,8 @@ impl Target {
     }
 }
 
-/// The process that a thread belongs to, which says that there is one.
 fn tgid_of(pid: i32) -> Result<i32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))
-        .ok()
-        .context("no such process or thread")?;
-
-    parse_tgid(&status).with_context(|| format!("/proc/{pid}/status: no Tgid line"))
-}
-
-fn parse_tgid(status: &str) -> Option<i32> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Tgid:"))?
-        .trim()
-        .parse()
-        .ok()
+    Ok(Process::new(pid)?.status()?.tgid)
 }
 
 /// The kernel compares ids of the initial namespace; ids of another one would
@@ -129,7 +200,7 @@ fn require_init_pid_ns() -> Result<()> {
     let ns = match fs::metadata(path) {
         Ok(metadata) => metadata.ino(),
         // A kernel without pid namespaces.
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e).context(path),
     };
 
@@ -146,30 +217,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fit_the_table() {
-        for target in [
-            Target::Pid(1),
-            Target::Tgid(1),
-            Target::Cgroup(1),
-            Target::All,
-        ] {
-            let name = target.policy_name();
-            assert!(name.len() <= 15, "{name}");
-            assert!(name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.'));
-        }
-    }
-
-    #[test]
-    fn tgid_line() {
-        assert_eq!(parse_tgid("Name:\tx\nTgid:\t42\nPid:\t43\n"), Some(42));
-        assert_eq!(parse_tgid("Name:\tx\n"), None);
-    }
-
-    #[test]
     fn no_such_process() {
-        let error = Target::pid(i32::MAX).unwrap_err();
+        let args = TargetArgs {
+            pid: Some(i32::MAX),
+            ..Default::default()
+        };
+        let error = Target::from_args(&args).unwrap_err();
         assert_eq!(
             format!("{error:#}"),
             "--pid 2147483647: no such process or thread"
@@ -180,12 +233,12 @@ mod tests {
     fn no_cgroup() {
         let error = |path: &str| format!("{:#}", Target::cgroup(Path::new(path)).unwrap_err());
 
-        assert!(error("/proc/self").contains("--cgroup /proc/self: not a cgroup"));
+        assert!(error("/proc/self").contains("not a cgroup"));
         assert!(error("/no/such/dir").contains("No such file"));
     }
 
     #[test]
     fn no_target() {
-        assert_eq!(Target::from_args(&TargetArgs::default()).unwrap(), None);
+        assert!(Target::from_args(&TargetArgs::default()).unwrap().is_none());
     }
 }

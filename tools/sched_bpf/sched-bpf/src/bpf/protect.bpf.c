@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Protects and prefers a target: a task, a process, a cgroup with all below it,
- * or every task.
+ * Protects and prefers a target: a task, a process, the cgroup that it is attached to
+ * with all below it, or every task.
  *
  * - A wakee of the target preempts a task outside it; the reverse is refused.
  * - A running task of the target keeps its CPU until it has run for the cap.
@@ -21,10 +21,10 @@ enum mode {
 
 /* Set before the policy is loaded. */
 const volatile u32 mode = MODE_ALL;
-const volatile u64 target;		/* pid, tgid or cgroup id, by mode */
+const volatile u64 target;		/* pid or tgid, by mode */
 const volatile u64 cap_ns = 10 * 1000 * 1000;
 
-static bool in_target(struct sched_entity *se)
+static bool in_target(struct sched_entity *se, const struct bpf_sched_policy *this)
 {
 	switch (mode) {
 	case MODE_PID:
@@ -32,36 +32,40 @@ static bool in_target(struct sched_entity *se)
 	case MODE_TGID:
 		return bpf_sched_entity_to_tgidpid(se) >> 32 == target;
 	case MODE_CGROUP:
-		return bpf_sched_entity_belongs_to_cgrp(se, target);
+		return bpf_sched_entity_belongs_to_cgrp(se, this->cgroup_id);
 	default:
 		return true;
 	}
 }
 
-static int wakeup_answer(struct sched_entity *curr, struct sched_entity *se)
+static int wakeup_answer(struct sched_entity *curr, struct sched_entity *se,
+			 const struct bpf_sched_policy *this)
 {
 	if (mode == MODE_ALL)
 		return -1;
 
-	return in_target(se) - in_target(curr);
+	return in_target(se, this) - in_target(curr, this);
 }
 
 SEC("struct_ops")
-int BPF_PROG(protect_wakeup, struct task_struct *curr, struct task_struct *p)
+int BPF_PROG(protect_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
+	     const struct bpf_sched_policy *this)
 {
-	return wakeup_answer(&curr->se, &p->se);
+	return wakeup_answer(&curr->se, &p->se, this);
 }
 
 SEC("struct_ops")
-int BPF_PROG(protect_entity, struct sched_entity *curr, struct sched_entity *se)
+int BPF_PROG(protect_entity, struct sched_entity *curr, struct sched_entity *se,
+	     u64 wake_flags, const struct bpf_sched_policy *this)
 {
-	return wakeup_answer(curr, se);
+	return wakeup_answer(curr, se, this);
 }
 
 SEC("struct_ops")
-int BPF_PROG(protect_tick, struct sched_entity *curr, unsigned long delta_exec)
+int BPF_PROG(protect_tick, struct sched_entity *curr, unsigned long delta_exec,
+	     const struct bpf_sched_policy *this)
 {
-	if (delta_exec >= cap_ns || !in_target(curr))
+	if (delta_exec >= cap_ns || !in_target(curr, this))
 		return 0;
 
 	return -1;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Man pages and completions, made of the command line's definition.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap_complete::{generate_to, Shell};
+
+use crate::cli::{Cli, GenerateArgs};
+
+/// Writes them.
+pub fn generate(args: &GenerateArgs) -> Result<()> {
+    let write = || -> Result<()> {
+        let man = args.dir.join("man");
+        fs::create_dir_all(&man)?;
+        clap_mangen::generate_to(Cli::command(), &man)?;
+
+        for (shell, dir) in [
+            (Shell::Bash, "bash"),
+            (Shell::Zsh, "zsh"),
+            (Shell::Fish, "fish"),
+        ] {
+            let dir = args.dir.join("completions").join(dir);
+            fs::create_dir_all(&dir)?;
+            generate_to(shell, &mut Cli::command(), "sched-bpf", &dir)?;
+        }
+        Ok(())
+    };
+
+    write().with_context(|| args.dir.display().to_string())
+}
