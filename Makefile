@@ -2,11 +2,19 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help setup tree kernel kernel-off selftests vm demo bench test test-vm test-debug check series edit pull clean distclean
+.PHONY: help setup tree kernel kernel-off selftests vm demo bench module rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.NOTPARALLEL:
 export LINUX T
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+ifndef LOCKED
+# One make at a time in a checkout: each goal again, with the lock.
+GOALS := $(filter-out help,$(MAKECMDGOALS))
+$(GOALS):
+	+@scripts/locked $(MAKE) --no-print-directory LOCKED=1 $@
+else
 
 setup: ## Fetch the base source and the tools, into caches outside this checkout
 	@scripts/begin
@@ -32,6 +40,15 @@ demo: selftests ## Show a policy changing what the scheduler does
 
 bench: selftests ## Measure what hooks and policies cost
 	@scripts/bench
+
+module: kernel ## Build the modules of your own directory: make module M=DIR
+	@scripts/module "$(M)"
+
+rustdoc: kernel ## Make the documentation of the Rust crate
+	@scripts/docs rustdoc
+
+htmldocs: tree ## Make the document about the scheduler's policies
+	@scripts/docs htmldocs
 
 test: selftests kernel-off ## Run every test; the last line counts them
 	@scripts/test
@@ -62,3 +79,5 @@ clean: ## Remove what was built here
 
 distclean: clean ## Remove the caches too
 	@scripts/distclean
+
+endif

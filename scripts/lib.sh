@@ -59,17 +59,17 @@ step() {
 	# In the background, because "set -e" has no effect left of "||".
 	("$@") >"$log" 2>&1 </dev/null &
 	pid=$!
+	trap 'kill "$pid" 2>/dev/null; exit 143' INT TERM
 	if [ -t 1 ]; then
-		trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
 		while kill -0 "$pid" 2>/dev/null; do
 			line=$(tail -c 300 "$log" | tr '\r' '\n' | tail -n 1 | tr -cd '[:print:]')
 			printf '\r\033[K%s  %s  %.60s' "$name" "$(elapsed $((SECONDS - start)))" "$line"
 			sleep 1
 		done
-		trap - INT TERM
 		printf '\r\033[K'
 	fi
 	wait "$pid" || rc=$?
+	trap - INT TERM
 	if [ "$rc" -ne 0 ]; then
 		printf 'error: step "%s" failed (exit status %d) after %s; the end of its log:\n' \
 			"$name" "$rc" "$(elapsed $((SECONDS - start)))" >&2
@@ -78,6 +78,15 @@ step() {
 		return "$rc"
 	fi
 	printf '%-15s %s\n' "$name" "$(elapsed $((SECONDS - start)))" | tee -a "$TIMES"
+}
+
+# require_test: T, if set, must name one of the test programs.
+require_test() {
+	local tests
+	[ -n "${T:-}" ] || return 0
+	tests=$(sed -n ':a; /\\$/{N; s/\\\n//; ba}; s/^TEST_\(GEN_\)\?PROGS := //p' \
+		"$TOP/tools/testing/selftests/sched_bpf/Makefile" | tr -s ' \t' '\n')
+	grep -qxF "$T" <<<"$tests" || die "T=$T: no such test program; there are: $(tr '\n' ' ' <<<"$tests")"
 }
 
 # inputs_changed STAMP FILE...: true if the files are not those that STAMP was
