@@ -2,7 +2,7 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help setup tree kernel kernel-off selftests vm demo bench module rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench module rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
 .NOTPARALLEL:
 export LINUX T
 
@@ -35,14 +35,20 @@ selftests: kernel ## Build the selftests, bpftool, libbpf and the tools in Rust
 vm: selftests ## Open a shell in the booted kernel
 	@scripts/vm
 
-demo: selftests ## Show a policy changing what the scheduler does
+demo: demo-says selftests ## Show a policy changing what the scheduler does
 	@scripts/demo
+
+demo-says:
+	@scripts/demo say
 
 bench: selftests ## Measure what hooks and policies cost
 	@scripts/bench
 
-module: kernel ## Build the modules of your own directory: make module M=DIR
+module: module-dir kernel ## Build the modules of your own directory: make module M=DIR
 	@scripts/module "$(M)"
+
+module-dir:
+	@scripts/module "$(M)" check
 
 rustdoc: kernel ## Make the documentation of the Rust crate
 	@scripts/docs rustdoc
