@@ -42,7 +42,7 @@ readme_program() {
 }
 
 spelling() {
-	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm'
+	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm,ratatui,lsit'
 }
 
 scripts_parse() {
