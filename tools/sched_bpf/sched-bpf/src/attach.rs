@@ -136,6 +136,20 @@ fn set_all(opened: &mut Opened, args: &PolicyArgs) -> Result<()> {
     })
 }
 
+/// Loads what was asked for: the policies of a file, or "protect".
+pub fn load(file: Option<&Path>, args: &PolicyArgs, target: &Target) -> Result<Policies> {
+    let Some(path) = file else {
+        return load_protect(args, target.mode(), target.number(), target.policy_name());
+    };
+
+    ensure!(
+        target.as_task().is_none(),
+        "--pid and --tgid are of the policy that comes with sched-bpf; {} takes --cgroup or --all",
+        path.display()
+    );
+    load_file(path, args)
+}
+
 /// Attaches what was asked for: the policies of a file, or "protect".
 pub fn attach(
     file: Option<&Path>,
@@ -144,19 +158,7 @@ pub fn attach(
     place: Place,
 ) -> Result<Vec<Attached>> {
     kernel::require_policies()?;
-
-    let policies = match file {
-        None => load_protect(args, target.mode(), target.number(), target.policy_name())?,
-        Some(path) => {
-            ensure!(
-                target.as_task().is_none(),
-                "--pid and --tgid are of the policy that comes with sched-bpf; {} takes \
-                 --cgroup or --all",
-                path.display()
-            );
-            load_file(path, args)?
-        }
-    };
+    let policies = load(file, args, target)?;
     let to = Where {
         cgroup: target.as_cgroup(),
         place,

@@ -47,6 +47,20 @@ pub enum Action {
     List(ListArgs),
     /// Detach what was attached with --keep
     Detach(DetachArgs),
+    /// Print what policies count in the format of OpenMetrics
+    ///
+    /// All counters begin when a policy is attached and are identified by its id: those of
+    /// another attachment are another series. Times are in seconds. The text suits the text
+    /// file collector of a node_exporter.
+    Metrics,
+    /// Check a configuration of `serve`: load all its policies and attach none
+    Check(CheckArgs),
+    /// Keep the policies of a configuration attached, as a service
+    ///
+    /// SIGHUP reads the configuration again: what has changed is replaced without a gap. A
+    /// policy that the kernel detaches is reported and stays detached until then. Tells
+    /// systemd when it is ready (sd_notify).
+    Serve(ServeArgs),
     /// Write man pages and completions for bash, zsh and fish
     #[command(hide = true)]
     Generate(GenerateArgs),
@@ -200,6 +214,27 @@ pub struct DetachArgs {
     pub all: bool,
 }
 
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// A file, or a directory of files NAME.toml
+    #[arg(default_value = crate::config::DIR)]
+    pub config: PathBuf,
+}
+
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// A file, or a directory of files NAME.toml
+    #[arg(long, value_name = "PATH", default_value = crate::config::DIR)]
+    pub config: PathBuf,
+
+    /// A Unix socket on which metrics are told to who connects, in the format of OpenMetrics,
+    /// over HTTP if asked so
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
 /// Arguments of `generate`.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
@@ -241,7 +276,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
             return ExitCode::SUCCESS;
         }
         if e.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            print_error("no command given: run, attach, replace, list or detach (see --help)");
+            print_error("no command given, such as run, attach or list (see --help)");
         } else {
             print_error(&format!("{} (see --help)", one_line(&e.to_string())));
         }

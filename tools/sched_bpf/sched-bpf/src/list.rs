@@ -2,10 +2,9 @@
 
 //! `list`: what is attached, what it answered, what is kept.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::fmt::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use comfy_table::{presets, CellAlignment, Table};
 use serde::Serialize;
 
@@ -39,9 +38,7 @@ pub fn list(args: &ListArgs) -> Result<()> {
         text(&all)
     };
 
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("standard output")
+    crate::print(&text)
 }
 
 fn kept() -> Result<Vec<Kept>> {
@@ -152,36 +149,13 @@ fn policies(all: &[Seen]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn seen() -> Vec<Seen> {
-        let policies = sched_bpf_counters::parse_policies(
-            "id name provider link map cgroup position preorder flags attached_ns module\n\
-             7 protect_all bpf 3 9 0 0 0 1 12345678900 -\n",
-        )
-        .unwrap();
-        let hooks = sched_bpf_counters::parse(
-            "id name hook prog calls negative zero positive overruled differ timed time_ns max_ns\n\
-             7 protect_all cfs_check_preempt_tick 3 5 4 1 0 2 8 0 0 0\n",
-        )
-        .unwrap();
-
-        policies
-            .into_iter()
-            .map(|policy| Seen {
-                shadow: policy.is_shadow(),
-                policy,
-                target: "system".into(),
-                options: [("cap_ns".to_string(), 2_500_000)].into(),
-                hooks: hooks.clone(),
-            })
-            .collect()
-    }
+    use crate::snapshot::tests::snapshot;
 
     #[test]
     fn table() {
         assert_eq!(policies(&[]), "no policy is attached\n");
 
-        let table = policies(&seen());
+        let table = policies(&snapshot().policies);
         let lines: Vec<Vec<_>> = table
             .lines()
             .map(|line| line.split_whitespace().collect())

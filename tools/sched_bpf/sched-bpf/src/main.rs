@@ -6,13 +6,16 @@ mod attach;
 mod cgroup;
 mod cli;
 mod command;
+mod config;
 mod generate;
 mod kernel;
 mod link;
 mod list;
+mod metrics;
 mod object;
 mod pins;
 mod run;
+mod serve;
 mod signals;
 mod sigpipe;
 mod snapshot;
@@ -21,9 +24,15 @@ mod target;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use cli::{Action, Cli};
+use snapshot::Snapshot;
+
+/// Prints a text.
+fn print(text: &str) -> Result<()> {
+    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()).context("standard output")
+}
 
 fn act(action: &Action) -> Result<ExitCode> {
     match action {
@@ -32,6 +41,15 @@ fn act(action: &Action) -> Result<ExitCode> {
         Action::Replace(args) => pins::replace(args)?,
         Action::List(args) => list::list(args)?,
         Action::Detach(args) => pins::detach(args)?,
+        Action::Metrics => print(&metrics::text(&Snapshot::take()?, &[]))?,
+        Action::Check(args) => {
+            let count = config::check(&args.config)?;
+            run::say(&format!(
+                "{}: {count} policies, all load",
+                args.config.display()
+            ))?;
+        }
+        Action::Serve(args) => serve::serve(args)?,
         Action::Generate(args) => generate::generate(args)?,
     }
 

@@ -159,3 +159,37 @@ fn maps_of(prog: u32) -> Option<Vec<u32>> {
     ids.truncate(info.nr_map_ids as usize);
     Some(ids)
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// One policy with a hook, for tests of how it is shown.
+    pub fn snapshot() -> Snapshot {
+        let policies = sched_bpf_counters::parse_policies(
+            "id name provider link map cgroup position preorder flags attached_ns module\n\
+             7 protect_all bpf 3 9 0 0 0 1 12345678900 -\n",
+        )
+        .unwrap();
+        let hooks = sched_bpf_counters::parse(
+            "id name hook prog calls negative zero positive overruled overruled_slice \
+             overruled_short differ timed time_ns max_ns\n\
+             7 protect_all cfs_check_preempt_tick 3 5 4 1 0 2 2 0 8 0 0 0\n",
+        )
+        .unwrap();
+
+        Snapshot {
+            enabled: true,
+            policies: policies
+                .into_iter()
+                .map(|policy| Seen {
+                    shadow: policy.is_shadow(),
+                    policy,
+                    target: "system".into(),
+                    options: [("cap_ns".to_string(), 2_500_000)].into(),
+                    hooks: hooks.clone(),
+                })
+                .collect(),
+        }
+    }
+}

@@ -82,7 +82,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 63
+ktap_set_plan 68
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -203,6 +203,19 @@ ended run_lost 125 "was detached: by another process.*; the command goes on with
 status closed_pipe 0 "^0$" sh -c "{ $TOOL list --json; $TOOL --help; } 2>&1 | head -n 1 >/dev/null; \
 	$TOOL list 2>&1 >/dev/full | grep -c panicked; true"
 status full_output 1 "standard output: No space" sh -c "$TOOL list > /dev/full"
+
+# What the documentation says of maps, and of a program in the shadow.
+start ^attached "$TOOL" attach "$DIR/maps.bpf.o" --all --shadow
+sleep 1
+status maps 0 '"key": [1-9]' "$BPFTOOL" map dump name recent
+status shadow_program 0 "^remember|remember +bpf +system +- +shadow" "$TOOL" list
+kill "$loader"
+ended maps_end 0 "^attached: remember"
+
+# What needs no loader at all.
+status loadall 0 "^$" "$BPFTOOL" prog loadall "$DIR/readme.bpf.o" "$PINS/readme" autoattach
+status loadall_attached 0 "protect_batch +bpf +system" "$TOOL" list
+rm -rf "$PINS/readme"
 
 # Too much time.
 echo 1 > "$KNOBS/max_share"
