@@ -47,6 +47,8 @@ pub enum Action {
     List(ListArgs),
     /// Detach what was attached with --keep
     Detach(DetachArgs),
+    /// Watch policies on the terminal: rates, overruled answers, time
+    Top(TopArgs),
     /// Print what policies count in the format of OpenMetrics
     ///
     /// All counters begin when a policy is attached and are identified by its id: those of
@@ -212,6 +214,19 @@ pub struct DetachArgs {
     /// Everything under /sys/fs/bpf/sched_bpf
     #[arg(long)]
     pub all: bool,
+}
+
+/// Arguments of `top`.
+#[derive(Args, Debug)]
+pub struct TopArgs {
+    /// How long between two looks, in seconds
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub interval: u64,
 }
 
 /// Arguments of `check`.

@@ -21,6 +21,7 @@ mod sigpipe;
 mod snapshot;
 mod table;
 mod target;
+mod top;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn act(action: &Action) -> Result<ExitCode> {
         Action::Replace(args) => pins::replace(args)?,
         Action::List(args) => list::list(args)?,
         Action::Detach(args) => pins::detach(args)?,
+        Action::Top(args) => top::top(args)?,
         Action::Metrics => print(&metrics::text(&Snapshot::take()?, &[]))?,
         Action::Check(args) => {
             let count = config::check(&args.config)?;
