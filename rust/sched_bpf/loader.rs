@@ -67,7 +67,14 @@ where
 /// crate is all of the kernel that it can name.
 #[macro_export]
 macro_rules! module_sched_policy {
-    (type: $type:ty, $($info:tt)*) => {
+    (
+        type: $type:ty,
+        name: $name:tt,
+        $(authors: $authors:tt,)?
+        $(description: $description:tt,)?
+        license: $license:tt,
+        $(params: $params:tt,)?
+    ) => {
         // What is made of `module!` names these crates; here they are the parts that a policy
         // may see.
         extern crate sched_bpf as kernel;
@@ -103,15 +110,13 @@ macro_rules! module_sched_policy {
 
         $crate::__module! {
             type: SchedPolicyModule,
-            $($info)*
+            name: $name,
+            $(authors: $authors,)?
+            $(description: $description,)?
+            license: $license,
+            // Of what the crate needs, so that no policy has to say it.
+            imports_ns: ["SCHED_BPF"],
+            $(params: $params,)?
         }
-
-        // `imports_ns` of `module!`, so that no policy has to say it.
-        const _: () = {
-            #[cfg(MODULE)]
-            #[link_section = ".modinfo"]
-            #[used(compiler)]
-            static IMPORT_NS: [u8; 20] = *b"import_ns=SCHED_BPF\0";
-        };
     };
 }

@@ -130,3 +130,52 @@ policies_do_not_panic() {
 	EOF
 	"$TOP/scripts/inside" bash build/check/panics
 }
+
+# policies_build ARCH COMPILER: each policy is a module for ARCH (x86 or arm64), made by
+# the kernel's own rules up to the .ko with what modpost asks of it, such as a license.
+# COMPILER is "tools", the one that the kernel under test is built with, which is the
+# oldest that the kernel takes, or "newer", the one of scripts/setup. No kernel is linked,
+# so the symbols that modules need are not looked up, and nothing is run.
+policies_build() {
+	if [ "$2" = newer ] && [ -f "$CACHE/rust-newer/missing" ]; then
+		cat "$CACHE/rust-newer/missing"
+		return "$SKIP"
+	fi
+	cat >"$scratch/policies-$1-$2" <<-'EOF'
+		set -euo pipefail
+		arch=$1 compiler=$2 cache=$3
+		out=$PWD/build/rust-$arch-$compiler
+		mkdir -p "$out/bin"
+		make=(make -C build/linux "ARCH=${arch/x86/x86_64}" LLVM=1 CC="ccache clang" LOCALVERSION= "O=$out" "-j$(nproc)"
+			KBUILD_MODPOST_WARN=1)
+		if [ "$compiler" = newer ]; then
+			for tool in rustc rustdoc; do
+				printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' \
+					"$cache/rust-newer/usr/lib/x86_64-linux-gnu" "$cache/rust-newer/usr/bin/$tool" >"$out/bin/$tool"
+				chmod +x "$out/bin/$tool"
+			done
+			make+=("RUSTC=$out/bin/rustc" "HOSTRUSTC=$out/bin/rustc" "RUSTDOC=$out/bin/rustdoc")
+			"$out/bin/rustc" --version
+		fi
+		# Options that this architecture does not have are none. The type information of
+		# a module is made with that of a kernel.
+		grep -hv CONFIG_DEBUG_INFO_BTF_MODULES kernel/configs/sched_bpf_vm.config \
+			kernel/configs/sched_bpf.config >"$out/all.config"
+		echo "# CONFIG_DEBUG_INFO_BTF_MODULES is not set" >>"$out/all.config"
+		"${make[@]}" -s rustavailable
+		KCONFIG_ALLCONFIG=$out/all.config "${make[@]}" -s allnoconfig
+		grep -qx CONFIG_RUST_BPF_SCHED=y "$out/.config"
+		modules=$(ls samples/rust/rust_sched_*.rs | sed 's/rs$/ko/')
+		"${make[@]}" prepare
+		"${make[@]}" $modules
+		rm -rf "$out/selftest"
+		"${make[@]}" M="$PWD/tools/testing/selftests/sched_bpf/modules" MO="$out/selftest" modules
+		for ko in $(sed "s|^|$out/|" <<<"$modules") "$out/selftest/"*.ko; do
+			modinfo=$(llvm-readelf -p .modinfo "$ko")
+			for entry in license=GPL import_ns=SCHED_BPF "name=$(basename "$ko" .ko)"; do
+				grep -q " $entry$" <<<"$modinfo" || { echo "$ko: .modinfo has no $entry"; exit 1; }
+			done
+		done
+	EOF
+	"$TOP/scripts/inside" bash "build/check/policies-$1-$2" "$1" "$2" "$INSIDE_CACHE"
+}
