@@ -69,6 +69,9 @@
 //! and callbacks do not. A callback gets an [`RqLocked`] token and views of the tasks and entities
 //! it is asked about. Neither can be kept, sent elsewhere or used after the call.
 //!
+//! Unsafe code does not compile in such a crate, nor do attributes and macros by which safe code
+//! could do the same, such as `#[no_mangle]` and `global_asm!`.
+//!
 //! # What this does not do
 //!
 //! - Limit how long a callback takes. The verifier does that for a BPF program; a module is
@@ -77,8 +80,6 @@
 //! - Keep a callback from a panic of its own making, such as an index that is out of range, a sum
 //!   that overflows with `CONFIG_RUST_OVERFLOW_CHECKS`, or a stack that is too deep. Nothing in
 //!   this crate panics.
-//! - Keep `unsafe` code from anything. A policy has no use for it; `#![forbid(unsafe_code)]` says
-//!   so.
 //! - Let a policy be changed while it is loaded other than by [`Registration::replace`]: module
 //!   parameters cannot be written.
 //!

@@ -2,6 +2,7 @@
 
 //! Calls a function of C that is not one of those that macros need.
 
+// expect: usage of an `unsafe` block
 // expect: cannot find function `yield_` in module `kernel::bindings`
 
 include!("frame/stateless.rs");

