@@ -127,6 +127,12 @@ int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sche
 int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_ops *new);
 void bpf_sched_unregister(struct bpf_sched_registration *reg);
 
+/* With CONFIG_LOCKDEP: is the rq of @se locked by this CPU, as while a policy is asked? */
+void bpf_sched_assert_locked(struct sched_entity *se);
+
+/* For the KUnit tests of Rust: call @fn with the rq of the current task locked. */
+void bpf_sched_test_question(void (*fn)(void *arg), void *arg);
+
 /* What a policy may ask of an entity; see kfuncs.c and module.c of kernel/sched/bpf/. */
 struct task_struct *bpf_sched_entity_task(struct sched_entity *se);
 s64 bpf_sched_entity_lag(struct sched_entity *se);

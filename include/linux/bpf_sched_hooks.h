@@ -20,7 +20,9 @@
  * - It answers with an int; zero is no opinion: what the fair class does without a
  *   policy.
  * - A NULL member is the same as an answer of zero, at no cost.
- * - RT, deadline, stop, idle and sched_ext tasks are never asked about.
+ * - RT, deadline, stop, idle and sched_ext tasks are never asked about. While no
+ *   sched_ext scheduler is loaded, a task whose policy is SCHED_EXT is none of them:
+ *   it is in the fair class, as SCHED_NORMAL is.
  */
 
 /**
@@ -31,7 +33,8 @@
  *
  * May the wakee @p preempt @curr? Asked in wakeup_preempt_fair(), which is
  * called for wakeups and for tasks that arrive otherwise, by fork, migration or
- * a change of priority. Asked for a SCHED_NORMAL @p, after the rules that are
+ * a change of priority. Asked for a SCHED_NORMAL @p, or one of SCHED_EXT
+ * that is in the fair class, after the rules that are
  * not open to question: SCHED_IDLE always gives way, and SCHED_BATCH and
  * SCHED_IDLE wakees never preempt.
  *

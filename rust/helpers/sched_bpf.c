@@ -2,6 +2,7 @@
 
 #include <linux/bpf_sched.h>
 #include <linux/cgroup.h>
+#include <linux/irqflags.h>
 #include <linux/sched.h>
 
 #ifdef CONFIG_RUST_BPF_SCHED
@@ -18,6 +19,11 @@ __rust_helper u64 rust_helper_cgroup_id(const struct cgroup *cgrp)
 __rust_helper unsigned int rust_helper_task_cpu(const struct task_struct *p)
 {
 	return task_cpu(p);
+}
+
+__rust_helper bool rust_helper_irqs_disabled(void)
+{
+	return irqs_disabled();
 }
 
 __rust_helper int rust_helper_task_nice(const struct task_struct *p)

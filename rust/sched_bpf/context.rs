@@ -6,7 +6,7 @@
 //! and a policy crate has no other way to reach the kernel. Callbacks get a [`RqLocked`] token
 //! instead, and neither token can be kept.
 
-use super::Nanos;
+use super::Instant;
 use core::{
     ffi::CStr,
     marker::PhantomData, //
@@ -14,8 +14,10 @@ use core::{
 use kernel::{
     bindings,
     fmt,
+    prelude::fmt,
     print,
-    types::NotThreadSafe, //
+    types::NotThreadSafe,
+    ThisModule, //
 };
 
 /// Proof that a question is being asked: the lock of an rq is held and interrupts are off.
@@ -32,10 +34,22 @@ pub struct RqLocked<'a> {
 impl<'a> RqLocked<'a> {
     /// # Safety
     ///
-    /// For all of `'a` `policy` must be a valid `struct bpf_sched_policy`, the lock of the rq in
-    /// question must be held by this CPU, and an RCU read-side section must last.
+    /// For all of `'a` `policy` must be a valid `struct bpf_sched_policy`, the lock of the rq of
+    /// `se`, which must be valid, must be held by this CPU, and an RCU read-side section must last.
     #[inline]
-    pub(crate) unsafe fn assume(policy: *const bindings::bpf_sched_policy) -> Self {
+    pub(crate) unsafe fn assume(
+        policy: *const bindings::bpf_sched_policy,
+        se: *mut bindings::sched_entity,
+    ) -> Self {
+        // What is claimed of the lock is checked where lockdep can do so.
+        #[cfg(CONFIG_LOCKDEP)]
+        // SAFETY: The entity is valid by the safety requirements.
+        unsafe {
+            bindings::bpf_sched_assert_locked(se)
+        };
+        #[cfg(not(CONFIG_LOCKDEP))]
+        let _ = se;
+
         // INVARIANT: By the safety requirements.
         Self {
             // SAFETY: By the safety requirements.
@@ -58,9 +72,9 @@ impl<'a> RqLocked<'a> {
 
     /// Monotonic time, as precise as can be had without a lock.
     #[inline]
-    pub fn now(&self) -> Nanos {
+    pub fn now(&self) -> Instant {
         // SAFETY: `ktime_get_mono_fast_ns()` may be called in any context.
-        Nanos::new(unsafe { bindings::ktime_get_mono_fast_ns() })
+        Instant::new(unsafe { bindings::ktime_get_mono_fast_ns() })
     }
 }
 
@@ -70,7 +84,8 @@ impl<'a> RqLocked<'a> {
 ///
 /// The code that has it may sleep.
 pub struct Process<'a> {
-    module: &'static CStr,
+    name: &'static CStr,
+    module: &'static ThisModule,
     _life: PhantomData<&'a ()>,
     _not_send: NotThreadSafe,
 }
@@ -79,17 +94,31 @@ impl Process<'_> {
     /// # Safety
     ///
     /// The caller must be in process context, without a spinlock, as long as the token lives.
-    pub(crate) unsafe fn assume(module: &'static CStr) -> Self {
+    ///
+    /// `module`, whose name is `name`, must contain all code that is reached through a policy that
+    /// is made with this token and can be unloaded: see [`owner()`](Self::owner).
+    pub(crate) unsafe fn assume(name: &'static CStr, module: &'static ThisModule) -> Self {
         // INVARIANT: By the safety requirement.
         Self {
+            name,
             module,
             _life: PhantomData,
             _not_send: NotThreadSafe,
         }
     }
 
+    /// The module that is loaded, null for built-in code, which owns the policies that it makes.
+    ///
+    /// It is this one that unloading has to wait for, whoever wrote the `impl` of
+    /// [`Policy`](super::Policy): callbacks are instances of generic code, which the crate that
+    /// names the type, the module's, is where they are compiled. What is not in the module is
+    /// in the kernel, or in modules that it depends on, which cannot be unloaded before it.
+    pub(crate) fn owner(&self) -> *mut bindings::module {
+        self.module.as_ptr()
+    }
+
     /// Prints a line, which is to end with `\n`, at the level of an error, after the name of the
-    /// module.
+    /// module. What of it is beyond 255 bytes is left out.
     ///
     /// # Examples
     ///
@@ -97,13 +126,54 @@ impl Process<'_> {
     /// cx.error(fmt!("cap_us={us}: more than 1000000\n"));
     /// ```
     pub fn error(&self, args: fmt::Arguments<'_>) {
+        let mut line = Line::new();
+
+        // printk() formats with interrupts off, and a `Display` of the caller may use this token.
+        // So it is run here; what it fails with, or what is too long, leaves the line shorter.
+        let _ = fmt::Write::write_fmt(&mut line, args);
+
         // SAFETY: The format string is one of those made for this, and the name ends with a NUL.
         unsafe {
             print::call_printk(
                 &print::format_strings::ERR,
-                self.module.to_bytes_with_nul(),
-                args,
+                self.name.to_bytes_with_nul(),
+                fmt!("{}", line.as_str()),
             )
         }
+    }
+}
+
+/// A line to be printed, in no memory but its own.
+pub(crate) struct Line {
+    bytes: [u8; 255],
+    len: usize,
+}
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: [0; 255],
+            len: 0,
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let written = self.bytes.get(..self.len).unwrap_or(&[]);
+
+        // The end may be inside of a character.
+        written
+            .utf8_chunks()
+            .next()
+            .map_or("", |chunk| chunk.valid())
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for &byte in part.as_bytes() {
+            *self.bytes.get_mut(self.len).ok_or(fmt::Error)? = byte;
+            self.len = self.len.saturating_add(1);
+        }
+        Ok(())
     }
 }

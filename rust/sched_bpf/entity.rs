@@ -6,6 +6,7 @@
 
 use super::{
     Cgroup,
+    Instant,
     Nanos,
     RqLocked,
     VirtualDelta,
@@ -34,7 +35,10 @@ pub enum SchedPolicy {
     Batch,
     /// `SCHED_IDLE`: gives way to all others.
     Idle,
-    /// Another class. A policy is not asked about such a task.
+    /// `SCHED_EXT`: as [`Normal`](Self::Normal) while no sched_ext scheduler is loaded. While one
+    /// is, it has these tasks, and a policy is not asked about them.
+    Ext,
+    /// One of another class, such as `SCHED_FIFO`. A policy is not asked about such a task.
     Other,
 }
 
@@ -145,6 +149,7 @@ impl<'a> Task<'a> {
             bindings::SCHED_NORMAL => SchedPolicy::Normal,
             bindings::SCHED_BATCH => SchedPolicy::Batch,
             bindings::SCHED_IDLE => SchedPolicy::Idle,
+            bindings::SCHED_EXT => SchedPolicy::Ext,
             _ => SchedPolicy::Other,
         }
     }
@@ -189,10 +194,10 @@ impl<'a> Task<'a> {
     /// When it began, as monotonic time. With the pid it names a task, as no later task of that
     /// pid has the same.
     #[inline]
-    pub fn start_time(self) -> Nanos {
+    pub fn start_time(self) -> Instant {
         // SAFETY: Valid by the type invariant. It changes before a task is first queued or by
         // `de_thread()`, which gives the thread that stays the pid and the time of the leader.
-        Nanos::new(unsafe { addr_of_mut!((*self.ptr.as_ptr()).start_time).read_volatile() })
+        Instant::new(unsafe { addr_of_mut!((*self.ptr.as_ptr()).start_time).read_volatile() })
     }
 
     /// Is it in `cgroup` or below it?

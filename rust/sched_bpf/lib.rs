@@ -138,6 +138,7 @@ pub use task_table::{
     TaskTable, //
 };
 pub use units::{
+    Instant,
     Nanos,
     VirtualDelta,
     VirtualTime,
@@ -170,6 +171,7 @@ pub mod prelude {
         Entity,
         Flag,
         Flags,
+        Instant,
         Nanos,
         Place,
         Policy,

@@ -40,16 +40,19 @@ pub trait InPlaceModule: Sync + Send {
 ///
 /// # Safety
 ///
-/// The initializer must be run by the initialization of a module.
+/// The initializer must be run by the initialization of `module`, which must be that of `M`, null
+/// if it is built-in.
 #[doc(hidden)]
-pub unsafe fn load<T, M>() -> impl PinInit<Registration, Error>
+pub unsafe fn load<T, M>(module: &'static ThisModule) -> impl PinInit<Registration, Error>
 where
     T: PolicyModule,
     M: ModuleMetadata,
 {
-    let init = |slot| {
-        // SAFETY: By the safety requirement: modules are initialized in process context.
-        let cx = unsafe { Process::assume(M::NAME) };
+    let init = move |slot| {
+        // SAFETY: By the safety requirement: modules are initialized in process context. This
+        // function is an instance for types of the module, so that what it reaches is in the
+        // module, in those that it depends on, or in the kernel.
+        let cx = unsafe { Process::assume(M::NAME, module) };
         let (place, answers) = T::load(&cx)?;
 
         // SAFETY: The requirements of this closure are those of an initializer.
@@ -88,7 +91,7 @@ macro_rules! module_sched_policy {
 
         impl $crate::InPlaceModule for SchedPolicyModule {
             fn init(
-                _module: &'static $crate::ThisModule,
+                module: &'static $crate::ThisModule,
             ) -> impl $crate::PinInit<Self, $crate::error::Error> {
                 // Whoever can name this type can run its initializer, but not before the module
                 // loader does.
@@ -101,8 +104,8 @@ macro_rules! module_sched_policy {
                             Err($crate::error::code::EBUSY)?;
                         }
                         // SAFETY: The first one to get here is the module loader, as no other
-                        // code of the module has been run.
-                        unsafe { $crate::__load::<$type, Self>() }
+                        // code of the module has been run. It passes the module of this crate.
+                        unsafe { $crate::__load::<$type, Self>(module) }
                     },
                 }? $crate::error::Error)
             }

@@ -23,7 +23,8 @@ use core::{
     marker::PhantomPinned,
     ptr::{
         self,
-        addr_of, //
+        addr_of,
+        addr_of_mut, //
     }, //
 };
 use kernel::{
@@ -44,8 +45,7 @@ use kernel::{
         Pin,
         GFP_KERNEL, //
     },
-    types::Opaque,
-    ModuleMetadata, //
+    types::Opaque, //
 };
 use pin_init::{
     pin_init,
@@ -223,7 +223,7 @@ impl<T: Policy> Table<T> {
         let (policy, cx, curr, wakee) = unsafe {
             (
                 Self::policy(this),
-                RqLocked::assume(this),
+                RqLocked::assume(this, addr_of_mut!((*curr).se)),
                 Task::from_raw(curr),
                 Task::from_raw(p),
             )
@@ -249,7 +249,7 @@ impl<T: Policy> Table<T> {
         let (policy, cx, curr, wakee) = unsafe {
             (
                 Self::policy(this),
-                RqLocked::assume(this),
+                RqLocked::assume(this, curr),
                 Entity::from_raw(curr),
                 Entity::from_raw(se),
             )
@@ -274,7 +274,7 @@ impl<T: Policy> Table<T> {
         let (policy, cx, curr) = unsafe {
             (
                 Self::policy(this),
-                RqLocked::assume(this),
+                RqLocked::assume(this, curr),
                 Entity::from_raw(curr),
             )
         };
@@ -298,7 +298,7 @@ impl<T: Policy> Table<T> {
         let (policy, cx, se) = unsafe {
             (
                 Self::policy(this),
-                RqLocked::assume(this),
+                RqLocked::assume(this, se),
                 Entity::from_raw(se),
             )
         };
@@ -331,15 +331,7 @@ unsafe impl<T: Policy> Send for Table<T> {}
 unsafe impl<T: Policy> Sync for Table<T> {}
 
 /// A policy that is ready to be attached, of whatever type it is.
-pub struct Answers {
-    table: Pin<KVBox<dyn AnyTable>>,
-    owner: *mut bindings::module,
-}
-
-// SAFETY: The owner is only named, and the rest is `Send`.
-unsafe impl Send for Answers {}
-// SAFETY: The owner is only named, and the rest is `Sync`.
-unsafe impl Sync for Answers {}
+pub struct Answers(Pin<KVBox<dyn AnyTable>>);
 
 impl Answers {
     /// Makes the table of `policy`.
@@ -361,19 +353,11 @@ impl Answers {
         let table: KVBox<Table<T>> = unsafe { Pin::into_inner_unchecked(table) };
         let table: KVBox<dyn AnyTable> = table;
 
-        Ok(Self {
-            table: table.into(),
-            owner: <T::OwnerModule as ModuleMetadata>::THIS_MODULE.as_ptr(),
-        })
+        Ok(Self(table.into()))
     }
 
     /// The table, which is valid and does not change until `self` is dropped.
     pub(crate) fn ops(&self) -> *const bindings::bpf_sched_ops {
-        self.table.ops()
-    }
-
-    /// The module of the policy, null if it is built-in.
-    pub(crate) fn owner(&self) -> *mut bindings::module {
-        self.owner
+        self.0.ops()
     }
 }

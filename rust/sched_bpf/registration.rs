@@ -104,6 +104,14 @@ impl Place {
 ///
 /// Drop it where code may sleep. A policy cannot do otherwise: what it keeps is dropped with it.
 ///
+/// # Unloading
+///
+/// No CPU is inside of a callback when its code goes, because of three things. The registration
+/// names as owner the module that is loaded, which the [`Process`] token knows: not the crate of
+/// the `impl` of [`Policy`](super::Policy), which for a generic type may be another one. Dropping
+/// the registration waits until no CPU is inside. And if it is never dropped, which is safe, the
+/// core detaches all policies of an owner before the memory of that is freed, in the same way.
+///
 /// # Invariants
 ///
 /// `inner` was registered by `bpf_sched_register()`, and `answers` are what was registered last.
@@ -127,12 +135,12 @@ impl Registration {
     ///
     /// `E2BIG` if there are 64 policies already; `EINVAL` if this one has no method; `ENOMEM`.
     pub fn new<'a>(
-        _cx: &'a Process<'_>,
+        cx: &'a Process<'_>,
         place: Place,
         answers: Answers,
     ) -> impl PinInit<Self, Error> + use<'a> {
         let ops = answers.ops();
-        let owner = answers.owner();
+        let owner = cx.owner();
 
         pin_init!(Self {
             inner <- Opaque::try_ffi_init(
@@ -159,6 +167,13 @@ impl Registration {
             ),
             answers,
         }? Error)
+    }
+
+    /// The module that owns it, null for the kernel itself.
+    #[cfg(CONFIG_RUST_BPF_SCHED_KUNIT_TEST)]
+    pub(crate) fn owner(&self) -> *mut bindings::module {
+        // SAFETY: It was written before the registration, and does not change.
+        unsafe { (*self.inner.get()).owner }
     }
 
     /// As [`new()`](Self::new), in memory of its own.

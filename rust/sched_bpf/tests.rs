@@ -7,6 +7,7 @@ use kernel::prelude::kunit_tests;
 #[kunit_tests(rust_sched_bpf)]
 mod kunit {
     use super::super::{
+        context::Line,
         error::code::*,
         sync::atomic::{
             Atomic,
@@ -16,6 +17,8 @@ mod kunit {
         Entity,
         Flag,
         Flags,
+        Instant,
+        LocalModule,
         Nanos,
         Place,
         Policy,
@@ -23,6 +26,7 @@ mod kunit {
         Registration,
         Result,
         RqLocked,
+        SchedPolicy,
         Task,
         TaskState,
         TaskTable,
@@ -40,18 +44,61 @@ mod kunit {
         bindings,
         cpu::CpuId,
         current,
-        ffi::c_int,
-        prelude::vtable,
+        ffi::{
+            c_int,
+            c_void, //
+        },
+        fmt,
+        prelude::{
+            fmt,
+            vtable, //
+        },
         str::CStrExt as _,
-        sync::rcu, //
+        types::Opaque,
+        ModuleMetadata,
+        ThisModule, //
     };
 
-    // Callbacks and views are tried on the task that runs, without the lock of its rq, which cannot
-    // be taken here: what is looked at does not change meanwhile, or its change does no harm.
-
     fn process() -> Process<'static> {
-        // SAFETY: Tests run in process context.
-        unsafe { Process::assume(c"kunit") }
+        // SAFETY: Tests run in process context, and are a part of the kernel.
+        unsafe { Process::assume(c"kunit", &LocalModule::THIS_MODULE) }
+    }
+
+    /// Calls `f` with the task that runs, as a question about it is asked: with the lock of its rq
+    /// held and interrupts off. A failed assertion prints, so that belongs outside.
+    fn question<F, R>(f: F) -> Result<R>
+    where
+        F: FnOnce(*mut bindings::task_struct) -> R,
+    {
+        struct Call<F, R> {
+            f: Option<F>,
+            result: Option<R>,
+        }
+
+        /// # Safety
+        ///
+        /// `arg` must point to a `Call<F, R>` that nobody else uses.
+        unsafe extern "C" fn call<F, R>(arg: *mut c_void)
+        where
+            F: FnOnce(*mut bindings::task_struct) -> R,
+        {
+            let current = ptr::from_ref(&**current!())
+                .cast::<bindings::task_struct>()
+                .cast_mut();
+            // SAFETY: By the safety requirement.
+            let call = unsafe { &mut *arg.cast::<Call<F, R>>() };
+
+            call.result = call.f.take().map(|f| f(current));
+        }
+
+        let mut arg = Call {
+            f: Some(f),
+            result: None,
+        };
+
+        // SAFETY: `call` gets this pointer, and is over when this returns.
+        unsafe { bindings::bpf_sched_test_question(Some(call::<F, R>), (&raw mut arg).cast()) };
+        arg.result.ok_or(EINVAL)
     }
 
     /// Answers one hook only.
@@ -217,10 +264,6 @@ mod kunit {
 
     #[test]
     fn callbacks_answer_from_their_own_policy() -> Result {
-        let current = ptr::from_ref(&**current!())
-            .cast::<bindings::task_struct>()
-            .cast_mut();
-
         for verdict in [
             Wakeup::NoOpinion,
             Wakeup::NoPreempt,
@@ -229,10 +272,10 @@ mod kunit {
         ] {
             let answers = answers(Flags::default(), WakeupOnly(verdict))?;
             let callback = table(&answers).cfs_check_preempt_wakeup.ok_or(EINVAL)?;
-            let _rcu = rcu::read_lock();
+            let this = this(&answers);
 
-            // SAFETY: This policy looks at nothing but itself.
-            let answer = unsafe { callback(current, current, 0, &this(&answers)) };
+            // SAFETY: This is a question, and `this` leads to the table of the callback.
+            let answer = question(|p| unsafe { callback(p, p, 0, &this) })?;
             assert_eq!(answer, c_int::from(verdict));
         }
         Ok(())
@@ -240,11 +283,6 @@ mod kunit {
 
     #[test]
     fn callbacks_get_views_of_their_arguments() -> Result {
-        let current = ptr::from_ref(&**current!())
-            .cast::<bindings::task_struct>()
-            .cast_mut();
-        // SAFETY: The task that runs exists.
-        let se = unsafe { &raw mut (*current).se };
         let answers = answers(Flags::default(), Views)?;
         let ops = table(&answers);
         let this = this(&answers);
@@ -255,35 +293,39 @@ mod kunit {
         let slice = ops.cfs_slice.ok_or(EINVAL)?;
         let sync = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC.into();
         let fork = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK.into();
-        let _rcu = rcu::read_lock();
 
-        // SAFETY: The task that runs exists, and what this policy looks at does not change.
-        unsafe {
-            assert_eq!(
-                wakeup(current, current, 0, &this),
-                c_int::from(Wakeup::Preempt)
-            );
-            assert_eq!(
-                wakeup(current, current, sync, &this),
-                c_int::from(Wakeup::NoPreempt)
-            );
-            assert_eq!(entity(se, se, 0, &this), c_int::from(Wakeup::NoPreempt));
-            assert_eq!(entity(se, se, fork, &this), c_int::from(Wakeup::PreemptNow));
-            assert_eq!(tick(se, 999_999, &this), c_int::from(Tick::Keep));
-            assert_eq!(tick(se, 1_000_000, &this), c_int::from(Tick::Resched));
-            assert_eq!(slice(se, 3_000_000, &this), 2_000_000);
-        }
+        let got = question(|p| {
+            // SAFETY: This is a question about `p`, whose entity this is, and `this` leads to the
+            // table of the callbacks.
+            unsafe {
+                let se = &raw mut (*p).se;
+
+                [
+                    wakeup(p, p, 0, &this),
+                    wakeup(p, p, sync, &this),
+                    entity(se, se, 0, &this),
+                    entity(se, se, fork, &this),
+                    tick(se, 999_999, &this),
+                    tick(se, 1_000_000, &this),
+                    slice(se, 3_000_000, &this),
+                ]
+            }
+        })?;
+        let expected = [
+            Wakeup::Preempt.into(),
+            Wakeup::NoPreempt.into(),
+            Wakeup::NoPreempt.into(),
+            Wakeup::PreemptNow.into(),
+            Tick::Keep.into(),
+            Tick::Resched.into(),
+            2_000_000,
+        ];
+        assert_eq!(got, expected);
         Ok(())
     }
 
     #[test]
     fn slices_fit_into_an_int() -> Result {
-        let current = ptr::from_ref(&**current!())
-            .cast::<bindings::task_struct>()
-            .cast_mut();
-        // SAFETY: The task that runs exists.
-        let se = unsafe { &raw mut (*current).se };
-
         for (slice, expected) in [
             (None, 0),
             // The smallest request, not the lack of an opinion.
@@ -298,10 +340,12 @@ mod kunit {
         ] {
             let answers = answers(Flags::default(), SliceOnly(slice))?;
             let callback = table(&answers).cfs_slice.ok_or(EINVAL)?;
-            let _rcu = rcu::read_lock();
+            let this = this(&answers);
 
-            // SAFETY: This policy looks at nothing but itself.
-            assert_eq!(unsafe { callback(se, 0, &this(&answers)) }, expected);
+            // SAFETY: This is a question about `p`, whose entity this is, and `this` leads to the
+            // table of the callback.
+            let answer = question(|p| unsafe { callback(&raw mut (*p).se, 0, &this) })?;
+            assert_eq!(answer, expected);
         }
         Ok(())
     }
@@ -325,27 +369,41 @@ mod kunit {
 
     #[test]
     fn views_show_the_task() -> Result {
-        let _rcu = rcu::read_lock();
-        let current = ptr::from_ref(&**current!())
-            .cast::<bindings::task_struct>()
-            .cast_mut();
-        // SAFETY: The task that runs exists, and what is read here does not change.
-        let task = unsafe { Task::from_raw(current) };
+        let answers = answers(Flags::default(), Views)?;
+        let this = this(&answers);
+        let (pid, nr_cpu_ids) = (current!().pid(), kernel::cpu::nr_cpu_ids());
 
-        assert_eq!(task.pid(), current!().pid());
-        assert_eq!(task.nice(), 0);
-        assert!(task.comm().starts_with(b"kunit"));
-        assert!(task.sched_policy() == super::super::SchedPolicy::Normal);
-        assert!(task.may_run_on(task.cpu()));
-        assert!(task.cpu().as_u32() < kernel::cpu::nr_cpu_ids());
-        assert!(CpuId::from_u32(kernel::cpu::nr_cpu_ids()).is_none());
-        assert!(task.nr_cpus_allowed() >= 1);
-        assert!(task.entity().slice() > Nanos::ZERO);
-        assert!(task.entity().exec_time() >= task.entity().exec_time_since_pick());
-        assert_eq!(task.entity().task().map(Task::pid), Some(current!().pid()));
-        // Each task is below the root cgroup, whose id is 1, and none below one that is not.
-        assert!(task.entity().is_in_id(1));
-        assert!(!task.entity().is_in_id(u64::MAX));
+        let (comm, seen) = question(|p| {
+            // SAFETY: This is a question about `p`, whose entity this is.
+            let (cx, task) =
+                unsafe { (RqLocked::assume(&this, &raw mut (*p).se), Task::from_raw(p)) };
+            let se = task.entity();
+
+            (
+                task.comm(),
+                [
+                    task.pid() == pid,
+                    task.nice() == 0,
+                    task.sched_policy() == SchedPolicy::Normal,
+                    task.may_run_on(task.cpu()),
+                    task.cpu().as_u32() < nr_cpu_ids,
+                    task.nr_cpus_allowed() >= 1,
+                    task.start_time() < cx.now(),
+                    se.slice() > Nanos::ZERO,
+                    se.exec_time() >= se.exec_time_since_pick(),
+                    se.task().map(Task::pid) == Some(pid),
+                    se.nr_runnable(&cx) >= 1,
+                    se.eligible(&cx) == (se.lag(&cx) >= VirtualDelta::ZERO),
+                    // Each task is below the root cgroup, whose id is 1, and none below one that
+                    // is not.
+                    se.is_in_id(1),
+                    !se.is_in_id(u64::MAX),
+                ],
+            )
+        })?;
+        assert!(comm.starts_with(b"kunit"));
+        assert_eq!(seen, [true; 14]);
+        assert!(CpuId::from_u32(nr_cpu_ids).is_none());
         Ok(())
     }
 
@@ -377,6 +435,73 @@ mod kunit {
             answers(Flag::Shadow.into(), WakeupOnly(Wakeup::NoPreempt))?,
         )?;
         Ok(())
+    }
+
+    #[test]
+    fn a_policy_is_owned_by_the_module_that_is_loaded() -> Result {
+        struct Module(Opaque<bindings::module>);
+
+        // SAFETY: Nobody looks at more than its name, which does not change.
+        unsafe impl Sync for Module {}
+
+        // None that is loaded; its name, which can be shown with the policy, is empty.
+        static MODULE: Module = Module(Opaque::zeroed());
+        // SAFETY: That is the module meant.
+        static OTHER: ThisModule = unsafe { ThisModule::from_ptr(MODULE.0.get()) };
+
+        // SAFETY: Tests run in process context, and what they reach is a part of the kernel.
+        let cx = unsafe { Process::assume(c"kunit", &OTHER) };
+        // Of a type of this crate, which is no module.
+        let answers = Answers::new(&cx, Flag::Shadow.into(), Views)?;
+        let registration = Registration::boxed(&cx, Place::system(), answers)?;
+
+        assert!(registration.owner() == OTHER.as_ptr());
+        Ok(())
+    }
+
+    /// Says whether it is formatted with interrupts off, in which it could not allocate.
+    struct Formatted<'a>(&'a Atomic<bool>, &'a Process<'a>);
+
+    impl fmt::Display for Formatted<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            // SAFETY: It may be called anywhere.
+            self.0.store(unsafe { bindings::irqs_disabled() }, Relaxed);
+            // And that is what would sleep.
+            TaskTable::<Count>::new(self.1, 64).map_err(|_| fmt::Error)?;
+            f.write_str("x")
+        }
+    }
+
+    #[test]
+    fn messages_are_formatted_where_code_may_sleep() {
+        let cx = process();
+        let irqs_off = Atomic::new(true);
+
+        cx.error(fmt!("{}\n", Formatted(&irqs_off, &cx)));
+        assert!(!irqs_off.load(Relaxed));
+    }
+
+    #[test]
+    fn lines_end_where_a_character_does() {
+        let mut line = Line::new();
+
+        for _ in 0..127 {
+            assert!(fmt::Write::write_str(&mut line, "é").is_ok());
+        }
+        assert!(line.as_str().len() == 254);
+        assert!(fmt::Write::write_str(&mut line, "é").is_err());
+        assert!(line.as_str().len() == 254);
+    }
+
+    #[test]
+    fn instants_neither_overflow_nor_go_below_zero() {
+        let early = Instant::new(10);
+        let last = Instant::new(u64::MAX);
+
+        assert_eq!(last - early, Nanos::new(u64::MAX - 10));
+        assert_eq!(early - last, Nanos::ZERO);
+        assert_eq!(early + Nanos::new(5), Instant::new(15));
+        assert_eq!(last + Nanos::new(1), last);
     }
 
     #[test]

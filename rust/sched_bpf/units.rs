@@ -2,10 +2,15 @@
 
 //! Units of what the scheduler measures.
 //!
-//! Time and virtual time are different types, so that they cannot be compared with one another.
-//! No operation here panics or overflows: a policy must not, with an rq lock held.
+//! Points in time, spans of time, and the same of virtual time, are different types, so that they
+//! cannot be compared with one another. No operation here panics or overflows: a policy must not,
+//! with an rq lock held. That is why these are not the types of [`kernel::time`], whose sums and
+//! differences panic with `CONFIG_RUST_OVERFLOW_CHECKS`.
 
-use core::ops::Sub;
+use core::ops::{
+    Add,
+    Sub, //
+};
 
 /// A span of time, or of execution, in nanoseconds.
 ///
@@ -67,6 +72,53 @@ impl Sub for Nanos {
     #[inline]
     fn sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// A point in monotonic time, as of `CLOCK_MONOTONIC`.
+///
+/// # Examples
+///
+/// ```ignore
+/// let deadline = began + Nanos::from_millis(10);
+///
+/// if cx.now() > deadline {
+///     let late: Nanos = cx.now() - deadline;
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(u64);
+
+impl Instant {
+    #[inline]
+    pub(crate) const fn new(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// Nanoseconds since the machine was booted, without the time in which it was suspended.
+    #[inline]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+/// The span from the second point to the first, or no time if the second is the later one.
+impl Sub for Instant {
+    type Output = Nanos;
+
+    #[inline]
+    fn sub(self, earlier: Self) -> Nanos {
+        Nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The point that is later by the span, or the last one there is.
+impl Add<Nanos> for Instant {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, span: Nanos) -> Self {
+        Self(self.0.saturating_add(span.0))
     }
 }
 

@@ -102,18 +102,6 @@ rust_lints() {
 	"$TOP/scripts/inside" bash build/check/lints
 }
 
-# A policy needs no unsafe code: what the macros of the crate expand to is not its own.
-samples_are_safe() {
-	rust_commands
-	cat >"$scratch/safe" <<-'EOF'
-		. build/check/rust build/kernel
-		for object in $samples; do
-			eval "$(saved "$object") -Funsafe_code --out-dir $out --emit=metadata"
-		done
-	EOF
-	"$TOP/scripts/inside" bash build/check/safe
-}
-
 # A panic with the lock of an rq held stops the machine. Neither in the samples, with
 # what is inlined there, nor in the crate is a call of one left; but in the tests, and in
 # what checks names, which is only run by the compiler.

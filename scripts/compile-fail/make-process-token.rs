@@ -18,7 +18,7 @@ impl Policy for Example {
         _: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        let cx = unsafe { Process::assume(c"example") };
+        let cx = unsafe { Process::assume(c"example", &*core::ptr::null()) };
 
         Wakeup::NoOpinion
     }

@@ -94,6 +94,37 @@ struct task_struct *bpf_sched_entity_task(struct sched_entity *se)
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_entity_task, "SCHED_BPF");
 
+#ifdef CONFIG_LOCKDEP
+/**
+ * bpf_sched_assert_locked - let lockdep check that a question is being asked
+ * @se: an entity that the question is about
+ *
+ * Built with lockdep only: others do not call it.
+ */
+void bpf_sched_assert_locked(struct sched_entity *se)
+{
+	if (entity_is_task(se))
+		lockdep_assert_rq_held(task_rq(container_of(se, struct task_struct, se)));
+	else
+		lockdep_assert_irqs_disabled();
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_assert_locked, "SCHED_BPF");
+#endif
+
+#ifdef CONFIG_RUST_BPF_SCHED_KUNIT_TEST
+void bpf_sched_test_question(void (*fn)(void *arg), void *arg)
+{
+	struct rq_flags rf;
+	struct rq *rq;
+
+	rq = task_rq_lock(current, &rf);
+	this_cpu_write(bpf_sched_rq, rq);
+	update_rq_clock(rq);
+	fn(arg);
+	task_rq_unlock(rq, current, &rf);
+}
+#endif
+
 /*
  * A module that is going has no business with its policies any more. It should have
  * unregistered them, but in Rust it is safe to forget a registration.

@@ -265,6 +265,7 @@ impl Hash {
             SchedPolicy::Normal => 0,
             SchedPolicy::Batch => 3,
             SchedPolicy::Idle => 5,
+            SchedPolicy::Ext => 7,
             SchedPolicy::Other => 1,
         };
         let hash = self
