@@ -7,12 +7,16 @@
  * See Documentation/scheduler/sched-bpf.rst.
  */
 
+#include <linux/irq_work.h>
 #include <linux/types.h>
+#include <linux/workqueue_types.h>
 
+struct bpf_map;
 struct bpf_sched_ops;
 struct cgroup;
 struct module;
 struct sched_entity;
+struct seq_file;
 struct task_struct;
 
 /* Bytes of a policy's name, its terminating zero included. */
@@ -111,6 +115,9 @@ struct bpf_sched_ops {
  *	  caller has a reference at the time of the registration.
  * @flags: its place among the policies attached there: last, or with
  *	   BPF_F_BEFORE first; BPF_F_PREORDER has the meaning that it has for a link
+ * @show: writes what the policy counts itself, by bpf_sched_show_stat(); NULL if it
+ *	  counts nothing. Called in process context while no policy can be attached,
+ *	  replaced or detached
  *
  * What is attached so is bounded, counted, shown and switched off as a policy of a
  * BPF program is, and detached when its cgroup is removed or when it takes too much
@@ -121,11 +128,28 @@ struct bpf_sched_registration {
 	struct module *owner;
 	struct cgroup *cgrp;
 	u32 flags;
+	void (*show)(struct seq_file *m, const struct bpf_sched_policy *policy);
+	/* private: of module.c */
+	void (*work_fn)(struct bpf_sched_registration *reg);
+	struct irq_work kick;
+	struct work_struct work;
 };
 
 int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sched_ops *ops);
 int bpf_sched_update(struct bpf_sched_registration *reg, const struct bpf_sched_ops *new);
 void bpf_sched_unregister(struct bpf_sched_registration *reg);
+bool bpf_sched_is_attached(const struct bpf_sched_registration *reg);
+void bpf_sched_start_work(struct bpf_sched_registration *reg,
+			  void (*fn)(struct bpf_sched_registration *reg));
+void bpf_sched_stop_work(struct bpf_sched_registration *reg);
+void bpf_sched_schedule_work(struct bpf_sched_registration *reg);
+void bpf_sched_show_stat(struct seq_file *m, const struct bpf_sched_policy *policy,
+			 const char *name, u64 value);
+
+/* State that is kept of tasks; see kernel/sched/bpf/task_storage.c. */
+struct bpf_map *bpf_sched_task_storage_alloc(u32 size);
+void bpf_sched_task_storage_free(struct bpf_map *map);
+void *bpf_sched_task_storage_get(struct bpf_map *map, struct task_struct *p, void *init);
 
 /* With CONFIG_LOCKDEP: is the rq of @se locked by this CPU, as while a policy is asked? */
 void bpf_sched_assert_locked(struct sched_entity *se);

@@ -6,7 +6,10 @@
 //! and a policy crate has no other way to reach the kernel. Callbacks get a [`RqLocked`] token
 //! instead, and neither token can be kept.
 
-use super::Instant;
+use super::{
+    policy::Head,
+    Instant, //
+};
 use core::{
     ffi::CStr,
     marker::PhantomData, //
@@ -24,8 +27,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `policy` is valid for `'a`, and for `'a` the lock of the rq in question is held by this CPU,
-/// inside an RCU read-side section.
+/// `policy` is what a callback of this crate got, and is valid for `'a`. For `'a` the lock of the rq
+/// in question is held by this CPU, inside an RCU read-side section.
 pub struct RqLocked<'a> {
     policy: &'a bindings::bpf_sched_policy,
     _not_send: NotThreadSafe,
@@ -34,8 +37,9 @@ pub struct RqLocked<'a> {
 impl<'a> RqLocked<'a> {
     /// # Safety
     ///
-    /// For all of `'a` `policy` must be a valid `struct bpf_sched_policy`, the lock of the rq of
-    /// `se`, which must be valid, must be held by this CPU, and an RCU read-side section must last.
+    /// `policy` must be what a callback of this crate got, and valid for all of `'a`. So long the
+    /// lock of the rq of `se`, which must be valid, must be held by this CPU, and an RCU read-side
+    /// section must last.
     #[inline]
     pub(crate) unsafe fn assume(
         policy: *const bindings::bpf_sched_policy,
@@ -68,6 +72,14 @@ impl<'a> RqLocked<'a> {
     #[inline]
     pub fn cgroup_id(&self) -> u64 {
         self.policy.cgroup_id
+    }
+
+    /// Has [`PolicyModule::work`](super::PolicyModule::work) run soon, in process context. If it is
+    /// running it runs again; several calls before it does so are one.
+    #[inline]
+    pub fn schedule_work(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { Head::schedule_work(self.policy) };
     }
 
     /// Monotonic time, as precise as can be had without a lock.
@@ -126,6 +138,15 @@ impl Process<'_> {
     /// cx.error(fmt!("cap_us={us}: more than 1000000\n"));
     /// ```
     pub fn error(&self, args: fmt::Arguments<'_>) {
+        self.print(&print::format_strings::ERR, args);
+    }
+
+    /// As [`error()`](Self::error), at the level of information.
+    pub fn info(&self, args: fmt::Arguments<'_>) {
+        self.print(&print::format_strings::INFO, args);
+    }
+
+    fn print(&self, format: &[u8; print::format_strings::LENGTH], args: fmt::Arguments<'_>) {
         let mut line = Line::new();
 
         // printk() formats with interrupts off, and a `Display` of the caller may use this token.
@@ -135,7 +156,7 @@ impl Process<'_> {
         // SAFETY: The format string is one of those made for this, and the name ends with a NUL.
         unsafe {
             print::call_printk(
-                &print::format_strings::ERR,
+                format,
                 self.name.to_bytes_with_nul(),
                 fmt!("{}", line.as_str()),
             )

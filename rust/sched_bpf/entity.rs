@@ -104,6 +104,11 @@ impl<'a> Task<'a> {
         }
     }
 
+    #[inline]
+    pub(crate) fn as_ptr(self) -> *mut bindings::task_struct {
+        self.ptr.as_ptr()
+    }
+
     /// The id of the thread in the initial pid namespace.
     #[inline]
     pub fn pid(self) -> i32 {

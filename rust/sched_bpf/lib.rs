@@ -80,8 +80,16 @@
 //! - Keep a callback from a panic of its own making, such as an index that is out of range, a sum
 //!   that overflows with `CONFIG_RUST_OVERFLOW_CHECKS`, or a stack that is too deep. Nothing in
 //!   this crate panics.
-//! - Let a policy be changed while it is loaded other than by [`Registration::replace`]: module
-//!   parameters cannot be written.
+//!
+//! # While a policy is loaded
+//!
+//! - A parameter with a `range` can be written in `/sys/module/<name>/parameters/`; a callback that
+//!   reads it gets the one number or the other. What is not in the range is refused.
+//! - What a policy counts itself, [`Policy::stats`] writes to `stats` in
+//!   `/sys/kernel/debug/sched/bpf/`.
+//! - Callbacks may leave messages in a [`Mailbox`] and have [`PolicyModule::work`] take them, where
+//!   code may sleep. There all of the policy can be replaced at a single moment:
+//!   [`Registration::replace`].
 //!
 //! # Adding a hook
 //!
@@ -99,9 +107,12 @@ mod context;
 mod entity;
 pub mod error;
 mod loader;
+mod mailbox;
+mod percpu;
 mod policy;
 mod registration;
-mod task_table;
+mod stats;
+mod task_storage;
 #[cfg(CONFIG_RUST_BPF_SCHED_KUNIT_TEST)]
 mod tests;
 mod units;
@@ -123,6 +134,11 @@ pub use error::{
     Result, //
 };
 pub use loader::PolicyModule;
+pub use mailbox::Mailbox;
+pub use percpu::{
+    Counter,
+    PerCpu, //
+};
 pub use policy::{
     Answers,
     Policy, //
@@ -133,11 +149,10 @@ pub use registration::{
     Place,
     Registration, //
 };
-pub use task_table::{
-    TaskState,
-    TaskTable, //
-};
+pub use stats::Stats;
+pub use task_storage::TaskStorage;
 pub use units::{
+    Average,
     Instant,
     Nanos,
     VirtualDelta,
@@ -166,13 +181,17 @@ pub mod prelude {
         },
         vtable,
         Answers,
+        Average,
         Cgroup,
+        Counter,
         CpuId,
         Entity,
         Flag,
         Flags,
         Instant,
+        Mailbox,
         Nanos,
+        PerCpu,
         Place,
         Policy,
         PolicyModule,
@@ -180,9 +199,9 @@ pub mod prelude {
         Registration,
         RqLocked,
         SchedPolicy,
+        Stats,
         Task,
-        TaskState,
-        TaskTable,
+        TaskStorage,
         Tick,
         VirtualDelta,
         VirtualTime,
@@ -191,7 +210,10 @@ pub mod prelude {
         Weight, //
     };
     #[doc(no_inline)]
-    pub use core::ffi::CStr;
+    pub use core::{
+        ffi::CStr,
+        pin::Pin, //
+    };
 }
 
 // What a policy may see of other crates: nothing that sleeps, allocates, prints or locks.
@@ -229,6 +251,7 @@ pub use {
     },
     loader::{
         load as __load,
+        start_work as __start_work,
         InPlaceModule, //
     },
     macros::module as __module,
@@ -241,6 +264,7 @@ pub use {
         PinInit,
         PinnedDrop, //
     },
+    registration::Worker,
 };
 
 #[doc(hidden)]
@@ -263,6 +287,7 @@ pub mod module_param {
     pub use kernel::module_param::{
         KernelParam,
         ModuleParamAccess,
+        RangeParamAccess,
         StrParamAccess,
         PARAM_OPS_BOOL,
         PARAM_OPS_I16,
@@ -270,6 +295,12 @@ pub mod module_param {
         PARAM_OPS_I64,
         PARAM_OPS_I8,
         PARAM_OPS_ISIZE,
+        PARAM_OPS_RANGE_I32,
+        PARAM_OPS_RANGE_I64,
+        PARAM_OPS_RANGE_ISIZE,
+        PARAM_OPS_RANGE_U32,
+        PARAM_OPS_RANGE_U64,
+        PARAM_OPS_RANGE_USIZE,
         PARAM_OPS_STR,
         PARAM_OPS_U16,
         PARAM_OPS_U32,

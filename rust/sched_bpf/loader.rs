@@ -8,9 +8,12 @@ use super::{
     Place,
     Process,
     Registration,
-    Result, //
+    Result,
+    Worker, //
 };
+use core::pin::Pin;
 use kernel::{
+    bindings,
     ModuleMetadata,
     ThisModule, //
 };
@@ -28,6 +31,14 @@ pub trait PolicyModule {
     /// needs. An error is what loading the module fails with; say why by
     /// [`cx.error()`](Process::error).
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)>;
+
+    /// Works in process context: once after the policy was attached, and again after each
+    /// [`schedule_work()`](super::RqLocked::schedule_work) of a callback. Not twice at a time.
+    ///
+    /// This is the place to look at what callbacks have left, in a [`Mailbox`](super::Mailbox) or
+    /// elsewhere, to print it, and to [`replace()`](Registration::replace) what is attached.
+    /// Unloading the module waits until it is over.
+    fn work(_cx: &Process<'_>, _policy: Pin<&mut Registration>) {}
 }
 
 /// What `module!` asks of the type that it makes a module of.
@@ -63,6 +74,38 @@ where
     unsafe { pin_init_from_closure(init) }
 }
 
+/// Starts the work of the policy `T` of the module `M`.
+///
+/// # Safety
+///
+/// The registration must be that of `M`, which outlives the result, and is used by nobody else in
+/// this time.
+#[doc(hidden)]
+pub unsafe fn start_work<T, M>(registration: Pin<&mut Registration>) -> Worker
+where
+    T: PolicyModule,
+    M: ModuleMetadata,
+{
+    /// # Safety
+    ///
+    /// To be called as the work of the registration of `M`.
+    unsafe extern "C" fn work<T, M>(registration: *mut bindings::bpf_sched_registration)
+    where
+        T: PolicyModule,
+        M: ModuleMetadata,
+    {
+        // SAFETY: Work is done in process context. This function is an instance for types of the
+        // module, as `load()` is.
+        let cx = unsafe { Process::assume(M::NAME, &M::THIS_MODULE) };
+
+        // SAFETY: That is what it was called with.
+        T::work(&cx, unsafe { Worker::registration(registration) });
+    }
+
+    // SAFETY: By the safety requirements.
+    unsafe { Worker::start(registration, work::<T, M>) }
+}
+
 /// Declares a kernel module that is a policy.
 ///
 /// It is used as [`kernel::prelude::module!`] is, with a type that implements [`PolicyModule`].
@@ -85,6 +128,8 @@ macro_rules! module_sched_policy {
 
         #[$crate::__pin_data]
         struct SchedPolicyModule {
+            // What uses the registration is dropped before it.
+            _worker: $crate::Worker,
             #[pin]
             registration: $crate::Registration,
         }
@@ -107,6 +152,8 @@ macro_rules! module_sched_policy {
                         // code of the module has been run. It passes the module of this crate.
                         unsafe { $crate::__load::<$type, Self>(module) }
                     },
+                    // SAFETY: Nobody can name the registration, which is dropped after this.
+                    _worker: unsafe { $crate::__start_work::<$type, Self>(registration) },
                 }? $crate::error::Error)
             }
         }

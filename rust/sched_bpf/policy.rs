@@ -13,6 +13,7 @@ use super::{
     Process,
     Result,
     RqLocked,
+    Stats,
     Task,
     Tick,
     WakeFlags,
@@ -45,6 +46,10 @@ use kernel::{
         Pin,
         GFP_KERNEL, //
     },
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::Opaque, //
 };
 use pin_init::{
@@ -63,7 +68,7 @@ use pin_init::{
 /// panic here stops the machine, so prefer `get()` to an index and `checked_add()` to a sum.
 ///
 /// A policy is shared by all CPUs. What it learns it keeps in atomics, for example in a
-/// [`TaskTable`](super::TaskTable).
+/// [`TaskStorage`](super::TaskStorage).
 ///
 /// [`include/linux/bpf_sched_hooks.h`]: srctree/include/linux/bpf_sched_hooks.h
 #[vtable]
@@ -109,6 +114,11 @@ pub trait Policy: Send + Sync + 'static {
     fn slice(&self, _cx: &RqLocked<'_>, _se: Entity<'_>, _stock: Nanos) -> Option<Nanos> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
+
+    /// No hook: writes what the policy counts itself, when somebody reads that in debugfs.
+    ///
+    /// It is run in process context, while the policies of the system are locked.
+    fn stats(&self, _stats: &mut Stats<'_>) {}
 }
 
 /// Checks a name while the policy is compiled and makes a C array of it.
@@ -133,16 +143,80 @@ const fn checked_name(name: &CStr) -> [c_char; bindings::BPF_SCHED_NAME_LEN as u
     array
 }
 
+/// What any policy begins with.
+///
+/// # Invariants
+///
+/// `registration` is null before a registration knows of the table. It is valid while a callback
+/// runs.
+#[repr(C)]
+pub(crate) struct Head {
+    ops: Opaque<bindings::bpf_sched_ops>,
+    registration: Atomic<*mut bindings::bpf_sched_registration>,
+    /// To be called with the `Head` that this is of.
+    stats: unsafe fn(*const Head, &mut Stats<'_>),
+}
+
+impl Head {
+    /// The beginning of the table with these callbacks.
+    ///
+    /// # Safety
+    ///
+    /// `policy` must be valid and of a policy of this crate.
+    #[inline]
+    unsafe fn of(policy: *const bindings::bpf_sched_policy) -> *const Head {
+        // SAFETY: By the safety requirement its table is the `ops` of a `Head`.
+        unsafe {
+            let ops = (*policy).ops.cast::<Opaque<bindings::bpf_sched_ops>>();
+
+            container_of!(ops.cast_mut(), Head, ops)
+        }
+    }
+
+    /// Has the policy work in process context.
+    ///
+    /// # Safety
+    ///
+    /// `policy` must be what a callback got that is running, or its table must have no
+    /// registration.
+    #[inline]
+    pub(crate) unsafe fn schedule_work(policy: *const bindings::bpf_sched_policy) {
+        // SAFETY: A table is valid while a callback of it runs.
+        let registration = unsafe { (*Self::of(policy)).registration.load(Relaxed) };
+
+        if !registration.is_null() {
+            // SAFETY: It is valid, by the type invariant.
+            unsafe { bindings::bpf_sched_schedule_work(registration) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_registration::show`] only.
+    pub(crate) unsafe extern "C" fn show(
+        file: *mut bindings::seq_file,
+        policy: *const bindings::bpf_sched_policy,
+    ) {
+        // SAFETY: The policy is locked meanwhile, so that its table, which is one of this crate as
+        // the registration is, stays; `stats` is that of this `Head`.
+        unsafe {
+            let head = Self::of(policy);
+
+            ((*head).stats)(head, &mut Stats::from_raw(file, policy))
+        }
+    }
+}
+
 /// A policy with its table.
 ///
 /// # Invariants
 ///
-/// `ops` is the table of the callbacks of `T`, so that the `this->ops` that these get points to
-/// the `ops` of a `Table<T>`.
+/// `head.ops` is the table of the callbacks of `T`, and so is `head.stats` for `T`, so that the
+/// `this->ops` that callbacks get points to that of a `Table<T>`.
 #[pin_data]
 #[repr(C)]
 struct Table<T: Policy> {
-    ops: Opaque<bindings::bpf_sched_ops>,
+    head: Head,
     #[pin]
     policy: T,
     #[pin]
@@ -158,7 +232,8 @@ impl<T: Policy> Table<T> {
     {
         // INVARIANT: These are the callbacks of `T`.
         pin_init!(Self {
-            ops: Opaque::new(bindings::bpf_sched_ops {
+            head: Head {
+                ops: Opaque::new(bindings::bpf_sched_ops {
                 cfs_check_preempt_wakeup: if T::HAS_CHECK_PREEMPT_WAKEUP {
                     Some(Self::check_preempt_wakeup)
                 } else {
@@ -181,7 +256,10 @@ impl<T: Policy> Table<T> {
                 },
                 flags: flags.into(),
                 name: Self::NAME,
-            }),
+                }),
+                registration: Atomic::new(ptr::null_mut()),
+                stats: Self::stats,
+            },
             policy <- policy,
             _pin: PhantomPinned,
         }? Error)
@@ -197,15 +275,15 @@ impl<T: Policy> Table<T> {
         // SAFETY: `this` is valid while the callback runs, and its table is that of a `Table<T>`
         // by the type invariant. That lives until no CPU is inside its callbacks any more, see
         // `Registration`.
-        unsafe {
-            let ops = (*this)
-                .ops
-                .cast::<Opaque<bindings::bpf_sched_ops>>()
-                .cast_mut();
-            let table = container_of!(ops, Self, ops);
+        unsafe { &*addr_of!((*Head::of(this).cast::<Self>()).policy) }
+    }
 
-            &*addr_of!((*table).policy)
-        }
+    /// # Safety
+    ///
+    /// `head` must be that of a `Table<T>` that is valid.
+    unsafe fn stats(head: *const Head, stats: &mut Stats<'_>) {
+        // SAFETY: By the safety requirement, as a table begins with its head.
+        unsafe { &*addr_of!((*head.cast::<Self>()).policy) }.stats(stats);
     }
 
     /// # Safety
@@ -311,17 +389,16 @@ impl<T: Policy> Table<T> {
 ///
 /// # Safety
 ///
-/// [`ops()`](Self::ops) returns the table of callbacks that is a part of `self`, which is valid
-/// and does not change until `self`, which is pinned, is dropped.
+/// The table of callbacks in the [`head()`](Self::head), which is a part of `self`, is valid and
+/// does not change until `self`, which is pinned, is dropped.
 unsafe trait AnyTable: Send + Sync {
-    fn ops(&self) -> *const bindings::bpf_sched_ops;
+    fn head(&self) -> &Head;
 }
 
 // SAFETY: By the type invariant, and as nothing writes to it.
 unsafe impl<T: Policy> AnyTable for Table<T> {
-    fn ops(&self) -> *const bindings::bpf_sched_ops {
-        // The table is what a `Table` begins with. Callbacks come back from it to the rest.
-        ptr::from_ref(self).cast()
+    fn head(&self) -> &Head {
+        &self.head
     }
 }
 
@@ -358,6 +435,19 @@ impl Answers {
 
     /// The table, which is valid and does not change until `self` is dropped.
     pub(crate) fn ops(&self) -> *const bindings::bpf_sched_ops {
-        self.0.ops()
+        // Of all of the table, to which callbacks come back from it.
+        ptr::from_ref(&*self.0)
+            .cast::<Opaque<bindings::bpf_sched_ops>>()
+            .cast()
+    }
+
+    /// Lets callbacks know of their registration.
+    ///
+    /// # Safety
+    ///
+    /// `registration` must be valid until no callback of this can be running any more.
+    pub(crate) unsafe fn bind(&self, registration: *mut bindings::bpf_sched_registration) {
+        // INVARIANT: By the safety requirement.
+        self.0.head().registration.store(registration, Relaxed);
     }
 }

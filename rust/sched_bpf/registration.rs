@@ -3,15 +3,20 @@
 //! Keeps a policy attached.
 
 use super::{
+    policy::Head,
     Answers,
     Cgroup,
     Error,
     Process,
     Result, //
 };
-use core::ptr;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use kernel::{
     bindings,
+    container_of,
     error::to_result,
     impl_flags,
     init::InPlaceInit,
@@ -125,7 +130,7 @@ pub struct Registration {
 
 // SAFETY: A policy may be unregistered by another task than registered it.
 unsafe impl Send for Registration {}
-// SAFETY: There are no methods on a shared reference.
+// SAFETY: Methods on a shared reference call what may be called by several CPUs at a time.
 unsafe impl Sync for Registration {}
 
 impl Registration {
@@ -139,21 +144,26 @@ impl Registration {
         place: Place,
         answers: Answers,
     ) -> impl PinInit<Self, Error> + use<'a> {
-        let ops = answers.ops();
         let owner = cx.owner();
 
-        pin_init!(Self {
+        // What is attached is complete, so that its work may begin at once.
+        pin_init!(&this in Self {
+            answers,
             inner <- Opaque::try_ffi_init(
                 move |slot: *mut bindings::bpf_sched_registration| {
                     let cgrp = place.cgroup.as_ref().map_or(ptr::null_mut(), Cgroup::as_ptr);
 
-                    // SAFETY: The initializer can write to `slot`.
-                    unsafe {
-                        slot.write(bindings::bpf_sched_registration {
-                            owner,
-                            cgrp,
-                            flags: place.order,
-                        })
+                    // SAFETY: The initializer can write to `slot`, of which zeroes are valid, and
+                    // `answers` have been written. The registration is valid while callbacks
+                    // run, as it is unregistered before it goes.
+                    let ops = unsafe {
+                        slot.write_bytes(0, 1);
+                        (*slot).owner = owner;
+                        (*slot).cgrp = cgrp;
+                        (*slot).flags = place.order;
+                        (*slot).show = Some(Head::show);
+                        (*this.as_ptr()).answers.bind(slot);
+                        (*this.as_ptr()).answers.ops()
                     };
 
                     // SAFETY: `slot` stays where it is and what it is until it is unregistered,
@@ -165,7 +175,6 @@ impl Registration {
                         .map_err(Error::from)
                 },
             ),
-            answers,
         }? Error)
     }
 
@@ -181,6 +190,12 @@ impl Registration {
         KBox::try_pin_init(Self::new(cx, place, answers), GFP_KERNEL)
     }
 
+    /// Is the policy asked? It is not any more if it took too much time, or if its cgroup is gone.
+    pub fn is_attached(&self, _cx: &Process<'_>) -> bool {
+        // SAFETY: `inner` was registered, by the type invariant, and by the token this may sleep.
+        unsafe { bindings::bpf_sched_is_attached(self.inner.get()) }
+    }
+
     /// Lets other answers take the place of those that are attached, in their scope and their
     /// place in the order, with their id and their counters: each question is answered by the
     /// ones or by the others. Those that are replaced are dropped, and no CPU is inside of them
@@ -193,12 +208,72 @@ impl Registration {
         let this = self.project();
 
         // SAFETY: `inner` was registered, by the type invariant. The table of `answers` is kept
-        // until they are unregistered or replaced.
-        to_result(unsafe { bindings::bpf_sched_update(this.inner.get(), answers.ops()) })?;
+        // until they are unregistered or replaced, and `inner` is valid until then.
+        to_result(unsafe {
+            answers.bind(this.inner.get());
+            bindings::bpf_sched_update(this.inner.get(), answers.ops())
+        })?;
 
         // INVARIANT: No CPU is inside of the answers from before.
         *this.answers = answers;
         Ok(())
+    }
+}
+
+/// The work in process context of a policy, until this is dropped.
+///
+/// # Invariants
+///
+/// The registration outlives this.
+#[doc(hidden)]
+pub struct Worker(NonNull<bindings::bpf_sched_registration>);
+
+// SAFETY: Any task may stop the work.
+unsafe impl Send for Worker {}
+// SAFETY: There are no methods on a shared reference.
+unsafe impl Sync for Worker {}
+
+impl Worker {
+    /// Starts to have `work` run.
+    ///
+    /// # Safety
+    ///
+    /// The registration must outlive this, and nobody else may use it in this time. `work` must be
+    /// one that can be called with its `inner`, while `inner` is registered.
+    pub(crate) unsafe fn start(
+        registration: Pin<&mut Registration>,
+        work: unsafe extern "C" fn(*mut bindings::bpf_sched_registration),
+    ) -> Self {
+        let inner = registration.inner.get();
+
+        // SAFETY: It was registered, and `work` is for it by the safety requirement.
+        unsafe { bindings::bpf_sched_start_work(inner, Some(work)) };
+        // INVARIANT: By the safety requirement.
+        // SAFETY: It is a part of the registration, so it is not null.
+        Self(unsafe { NonNull::new_unchecked(inner) })
+    }
+
+    /// The registration that the function of [`start()`](Self::start) was called with.
+    ///
+    /// # Safety
+    ///
+    /// `inner` must be what it got, and the result must not be used after it.
+    pub(crate) unsafe fn registration<'a>(
+        inner: *mut bindings::bpf_sched_registration,
+    ) -> Pin<&'a mut Registration> {
+        // SAFETY: It is the `inner` of a registration, which is pinned and which nobody else uses.
+        unsafe {
+            let inner = inner.cast::<Opaque<bindings::bpf_sched_registration>>();
+
+            Pin::new_unchecked(&mut *container_of!(inner, Registration, inner))
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // SAFETY: The registration is valid by the type invariant.
+        unsafe { bindings::bpf_sched_stop_work(self.0.as_ptr()) };
     }
 }
 

@@ -14,12 +14,16 @@ mod kunit {
             Relaxed, //
         },
         Answers,
+        Average,
+        Counter,
         Entity,
         Flag,
         Flags,
         Instant,
         LocalModule,
+        Mailbox,
         Nanos,
+        PerCpu,
         Place,
         Policy,
         Process,
@@ -28,8 +32,7 @@ mod kunit {
         RqLocked,
         SchedPolicy,
         Task,
-        TaskState,
-        TaskTable,
+        TaskStorage,
         Tick,
         VirtualDelta,
         VirtualTime,
@@ -434,6 +437,7 @@ mod kunit {
             &cx,
             answers(Flag::Shadow.into(), WakeupOnly(Wakeup::NoPreempt))?,
         )?;
+        assert!(registration.is_attached(&cx));
         Ok(())
     }
 
@@ -467,7 +471,7 @@ mod kunit {
             // SAFETY: It may be called anywhere.
             self.0.store(unsafe { bindings::irqs_disabled() }, Relaxed);
             // And that is what would sleep.
-            TaskTable::<Count>::new(self.1, 64).map_err(|_| fmt::Error)?;
+            TaskStorage::<Average>::new(self.1).map_err(|_| fmt::Error)?;
             f.write_str("x")
         }
     }
@@ -512,9 +516,6 @@ mod kunit {
         assert!(Nanos::from_micros(u64::MAX) == max);
         assert!(Nanos::ZERO - max == Nanos::ZERO);
         assert!(max - Nanos::ZERO == max);
-        assert!(max.average(max) <= max);
-        assert!(Nanos::ZERO.average(Nanos::ZERO) == Nanos::ZERO);
-        assert_eq!(Nanos::new(800).average(Nanos::new(1600)).as_nanos(), 900);
     }
 
     #[test]
@@ -527,67 +528,133 @@ mod kunit {
         assert!(late.since(late) == VirtualDelta::ZERO);
     }
 
-    struct Count(Atomic<u64>);
+    #[test]
+    fn averages_follow_their_samples() {
+        let average = Average::default();
+        let max = Nanos::new(u64::MAX);
 
-    impl Default for Count {
+        assert!(average.get().is_none());
+        assert_eq!(average.add(Nanos::new(800)), Nanos::new(800));
+        assert_eq!(average.add(Nanos::new(1600)), Nanos::new(900));
+        assert_eq!(average.get(), Some(Nanos::new(900)));
+        for _ in 0..400 {
+            assert!(average.add(max) < max);
+        }
+        assert!(average.add(max) > Nanos::new(u64::MAX / 8 * 7));
+
+        let zero = Average::default();
+        assert_eq!(zero.add(Nanos::ZERO), Nanos::ZERO);
+        assert_eq!(zero.get(), Some(Nanos::ZERO));
+    }
+
+    /// What is kept of a task; not all zeroes.
+    struct Seen(Atomic<u64>);
+
+    impl Default for Seen {
         fn default() -> Self {
-            Self(Atomic::new(0))
-        }
-    }
-
-    impl TaskState for Count {
-        fn reset(&self) {
-            self.0.store(0, Relaxed);
+            Self(Atomic::new(7))
         }
     }
 
     #[test]
-    fn a_task_finds_its_state_again() -> Result {
-        let table = TaskTable::<Count>::new(&process(), 1)?;
+    fn a_task_has_the_state_that_it_was_given() -> Result {
+        let (one, other) = (
+            TaskStorage::<Seen>::new(&process())?,
+            TaskStorage::<Seen>::new(&process())?,
+        );
+        let answers = answers(Flags::default(), Views)?;
+        let this = this(&answers);
 
-        for pid in 1..=8u64 {
-            table.find(pid << 32).ok_or(EINVAL)?.0.store(pid, Relaxed);
-        }
-        for pid in 1..=8u64 {
-            assert_eq!(table.find(pid << 32).ok_or(EINVAL)?.0.load(Relaxed), pid);
+        // In three questions, between which it stays.
+        let ask = |f: &dyn Fn(&RqLocked<'_>, Task<'_>) -> Option<u64>| {
+            question(|p| {
+                // SAFETY: This is a question about `p`, whose entity this is.
+                let (cx, task) =
+                    unsafe { (RqLocked::assume(&this, &raw mut (*p).se), Task::from_raw(p)) };
+
+                f(&cx, task)
+            })
+        };
+        let look = |cx: &RqLocked<'_>, task: Task<'_>| Some(one.get(cx, task)?.0.load(Relaxed));
+        let count = |cx: &RqLocked<'_>, task: Task<'_>| {
+            let seen = one.get_or_default(cx, task)?;
+
+            seen.0.add(1, Relaxed);
+            Some(seen.0.load(Relaxed))
+        };
+
+        assert_eq!(ask(&look)?, None);
+        // Looking does not add it.
+        assert_eq!(ask(&look)?, None);
+        assert_eq!(ask(&count)?, Some(8));
+        assert_eq!(ask(&count)?, Some(9));
+        assert_eq!(ask(&look)?, Some(9));
+        assert_eq!(
+            ask(&|cx, task| Some(other.get(cx, task)?.0.load(Relaxed)))?,
+            None
+        );
+        drop(one);
+        assert_eq!(
+            ask(&|cx, task| Some(other.get_or_default(cx, task)?.0.load(Relaxed)))?,
+            Some(7)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn messages_are_taken_in_order() -> Result {
+        let mailbox = Mailbox::<3>::new();
+        let answers = answers(Flags::default(), Views)?;
+        let this = this(&answers);
+        let post = |message| {
+            question(|p| {
+                // SAFETY: This is a question about `p`, whose entity this is.
+                let cx = unsafe { RqLocked::assume(&this, &raw mut (*p).se) };
+
+                // There is no registration, so this does nothing.
+                cx.schedule_work();
+                mailbox.post(&cx, message)
+            })
+        };
+        let take = || mailbox.take(&process());
+
+        assert!(take().is_none());
+        for round in 0..10 {
+            assert!(post(round)? && post(round + 1)? && post(round + 2)?);
+            assert!(!post(99)?);
+            assert_eq!(take(), Some(round));
+            assert!(post(round + 3)?);
+            assert!(!post(99)?);
+            for n in 1..=3 {
+                assert_eq!(take(), Some(round + n));
+            }
+            assert!(take().is_none());
         }
         Ok(())
     }
 
     #[test]
-    fn a_task_too_many_gets_an_empty_state() -> Result {
-        let table = TaskTable::<Count>::new(&process(), 8)?;
+    fn counters_add_up() -> Result {
+        let counter = Counter::new(&process())?;
+        let seen = PerCpu::<Seen>::new(&process())?;
+        let answers = answers(Flags::default(), Views)?;
+        let this = this(&answers);
 
-        for pid in 1..=1000u64 {
-            let state = table.find(pid << 32).ok_or(EINVAL)?;
+        for n in [1, 2, 40] {
+            question(|p| {
+                // SAFETY: This is a question about `p`, whose entity this is.
+                let cx = unsafe { RqLocked::assume(&this, &raw mut (*p).se) };
 
-            assert_eq!(state.0.load(Relaxed), 0);
-            state.0.store(pid, Relaxed);
+                counter.add(&cx, n);
+                seen.get(&cx).0.store(n, Relaxed);
+            })?;
         }
+        assert_eq!(counter.sum(), 43);
+        // One CPU at the least has the last number, and the others what they began with.
+        assert!(seen.iter().any(|seen| seen.0.load(Relaxed) == 40));
+        assert!(seen
+            .iter()
+            .all(|seen| [1, 2, 7, 40].contains(&seen.0.load(Relaxed))));
         Ok(())
-    }
-
-    #[test]
-    fn state_of_many_tasks_is_spread() -> Result {
-        let table = TaskTable::<Count>::new(&process(), 4096)?;
-        let mut kept = 0;
-
-        for pid in 1..=2048u64 {
-            table.find(pid << 32).ok_or(EINVAL)?.0.store(pid, Relaxed);
-        }
-        for pid in 1..=2048u64 {
-            kept += u32::from(table.find(pid << 32).ok_or(EINVAL)?.0.load(Relaxed) == pid);
-        }
-        // Half full, so most neighbourhoods have room for all.
-        assert!(kept > 1900);
-        Ok(())
-    }
-
-    #[test]
-    fn sizes_of_tables_are_checked() {
-        let max = TaskTable::<Count>::MAX_TASKS;
-
-        assert!(TaskTable::<Count>::new(&process(), 0).is_err_and(|error| error == EINVAL));
-        assert!(TaskTable::<Count>::new(&process(), max + 1).is_err_and(|error| error == EINVAL));
     }
 }

@@ -11,6 +11,10 @@ use core::ops::{
     Add,
     Sub, //
 };
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
 
 /// A span of time, or of execution, in nanoseconds.
 ///
@@ -54,15 +58,6 @@ impl Nanos {
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
-
-    /// The average of `self`, which counts seven times, and `sample`.
-    ///
-    /// Applied to each new sample, it makes the moving average that forgets about an eighth of
-    /// the past with each.
-    #[inline]
-    pub const fn average(self, sample: Self) -> Self {
-        Self((self.0 - self.0 / 8).saturating_add(sample.0 / 8))
-    }
 }
 
 /// The difference, or no time if the second span is the longer one.
@@ -72,6 +67,44 @@ impl Sub for Nanos {
     #[inline]
     fn sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// A moving average of spans, which forgets an eighth of the past with each sample.
+///
+/// CPUs may add samples at the same time; the last one wins.
+pub struct Average(Atomic<u64>);
+
+impl Average {
+    /// Of nothing: no average of spans is as long.
+    const EMPTY: u64 = u64::MAX;
+
+    /// The average, [`None`] before the first sample.
+    #[inline]
+    pub fn get(&self) -> Option<Nanos> {
+        match self.0.load(Relaxed) {
+            Self::EMPTY => None,
+            ns => Some(Nanos(ns)),
+        }
+    }
+
+    /// Adds a sample, which the average is of if it is the first one; otherwise it counts for an
+    /// eighth. Returns the average.
+    #[inline]
+    pub fn add(&self, sample: Nanos) -> Nanos {
+        let ns = self.get().map_or(sample.0, |Nanos(past)| {
+            (past - past / 8).saturating_add(sample.0 / 8)
+        });
+        let average = ns.min(Self::EMPTY - 1);
+
+        self.0.store(average, Relaxed);
+        Nanos(average)
+    }
+}
+
+impl Default for Average {
+    fn default() -> Self {
+        Self(Atomic::new(Self::EMPTY))
     }
 }
 

@@ -10,6 +10,7 @@
 //! ```sh
 //! modprobe rust_sched_latency short_us=500
 //! bpftool sched show
+//! echo 200 > /sys/module/rust_sched_latency/parameters/short_us
 //! rmmod rust_sched_latency
 //! ```
 
@@ -24,11 +25,8 @@ module_sched_policy! {
     params: {
         short_us: u64 {
             default: 1_000,
+            range: 1..=100_000,
             description: "How long a short run is, in microseconds, 1 to 100000",
-        },
-        tasks: usize {
-            default: 4_096,
-            description: "How many tasks to remember, 1 to 1048576",
         },
         shadow: bool {
             default: false,
@@ -40,30 +38,28 @@ module_sched_policy! {
 /// The shortest request that is granted.
 const SHORTEST: Nanos = Nanos::from_micros(100);
 
-/// What is known of a task, as of its last request. Several CPUs may change it; the last one wins.
+/// What is known of a task, as of its last request.
+#[derive(Default)]
 struct Pattern {
-    exec_time: Atomic<u64>,
-    /// Zero if nothing is known.
-    nr_sleeps: Atomic<u64>,
-    /// How long it runs between two sleeps, in nanoseconds.
-    run: Atomic<u64>,
+    exec_time: Last,
+    nr_sleeps: Last,
+    /// How long it runs between two sleeps.
+    run: Average,
 }
 
-impl Default for Pattern {
+/// A number that grows, as it was when it was looked at last.
+struct Last(Atomic<u64>);
+
+impl Default for Last {
     fn default() -> Self {
-        Self {
-            exec_time: Atomic::new(0),
-            nr_sleeps: Atomic::new(0),
-            run: Atomic::new(0),
-        }
+        Self(Atomic::new(0))
     }
 }
 
-impl TaskState for Pattern {
-    fn reset(&self) {
-        for number in [&self.exec_time, &self.nr_sleeps, &self.run] {
-            number.store(0, Relaxed);
-        }
+impl Last {
+    /// How much more it is than the last time.
+    fn advance(&self, now: u64) -> u64 {
+        now.saturating_sub(self.0.xchg(now, Relaxed))
     }
 }
 
@@ -71,50 +67,28 @@ impl Pattern {
     /// How long `task` runs between two sleeps, with what is to be learned of those since its last
     /// request; [`None`] if it has never slept.
     fn learn(&self, task: Task<'_>) -> Option<Nanos> {
-        let exec_time = task.entity().exec_time().as_nanos();
-        let nr_sleeps = task.nr_sleeps() as u64;
+        let slept = self.nr_sleeps.advance(task.nr_sleeps() as u64);
 
-        let before = self.nr_sleeps.load(Relaxed);
-        let mut run = Nanos::new(self.run.load(Relaxed));
-        let slept = nr_sleeps.saturating_sub(before);
         if slept == 0 {
-            return (before != 0).then_some(run);
+            return self.run.get();
         }
-        self.nr_sleeps.store(nr_sleeps, Relaxed);
-        let ran = exec_time.saturating_sub(self.exec_time.xchg(exec_time, Relaxed));
+        let ran = self.exec_time.advance(task.entity().exec_time().as_nanos());
 
-        let sample = Nanos::new(ran / slept);
-        run = match before {
-            0 => sample,
-            _ => run.average(sample),
-        };
-        self.run.store(run.as_nanos(), Relaxed);
-        Some(run)
+        Some(self.run.add(Nanos::new(ran / slept)))
     }
 }
 
 struct Latency {
-    short: Nanos,
-    patterns: TaskTable<Pattern>,
+    patterns: TaskStorage<Pattern>,
+    /// How often there was no memory for what is to be learned.
+    forgotten: Counter,
 }
 
 impl PolicyModule for Latency {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let short_us = module_parameters::short_us.value();
-        let tasks = module_parameters::tasks.value();
-
-        if !(1..=100_000).contains(&short_us) {
-            cx.error(fmt!("short_us={short_us}: not in 1 to 100000\n"));
-            return Err(ERANGE);
-        }
-        if !(1..=TaskTable::<Pattern>::MAX_TASKS).contains(&tasks) {
-            cx.error(fmt!("tasks={tasks}: not in 1 to 1048576\n"));
-            return Err(ERANGE);
-        }
-
         let policy = Self {
-            short: Nanos::from_micros(short_us),
-            patterns: TaskTable::new(cx, tasks)?,
+            patterns: TaskStorage::new(cx)?,
+            forgotten: Counter::new(cx)?,
         };
         let flags = Flags::shadow(module_parameters::shadow.value());
 
@@ -128,9 +102,18 @@ impl Policy for Latency {
 
     fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
         let task = se.task()?;
-        let run = self.patterns.get(cx, task)?.learn(task)?;
+        let short = Nanos::from_micros(module_parameters::short_us.value());
+        let Some(pattern) = self.patterns.get_or_default(cx, task) else {
+            self.forgotten.add(cx, 1);
+            return None;
+        };
+        let run = pattern.learn(task)?;
         let request = Nanos::new(run.as_nanos().saturating_mul(2)).max(SHORTEST);
 
-        (run <= self.short && request < stock).then_some(request)
+        (run <= short && request < stock).then_some(request)
+    }
+
+    fn stats(&self, stats: &mut Stats<'_>) {
+        stats.add(c"forgotten", self.forgotten.sum());
     }
 }

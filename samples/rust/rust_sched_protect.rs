@@ -33,6 +33,7 @@ module_sched_policy! {
         },
         cap_us: u64 {
             default: 10_000,
+            range: 0..=100_000,
             description: "How long a request may become, in microseconds, 0 to 100000",
         },
         shadow: bool {
@@ -48,14 +49,11 @@ enum Target {
     Cgroup(u64),
 }
 
-struct Protect {
-    target: Target,
-    cap: Nanos,
-}
+struct Protect(Target);
 
 impl Protect {
     fn contains(&self, entity: Entity<'_>) -> bool {
-        match &self.target {
+        match &self.0 {
             Target::Process(tgid) => entity.task().is_some_and(|task| task.tgid() == *tgid),
             Target::Cgroup(id) => entity.is_in_id(*id),
         }
@@ -83,20 +81,10 @@ fn target(cx: &Process<'_>, tgid: i32, path: &CStr) -> Result<(Target, Place)> {
 impl PolicyModule for Protect {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
         let tgid = module_parameters::tgid.value();
-        let cap_us = module_parameters::cap_us.value();
-
-        if cap_us > 100_000 {
-            cx.error(fmt!("cap_us={cap_us}: not in 0 to 100000\n"));
-            return Err(ERANGE);
-        }
         let (target, place) = module_parameters::cgroup.with(|path| target(cx, tgid, path))?;
-        let policy = Self {
-            target,
-            cap: Nanos::from_micros(cap_us),
-        };
         let flags = Flags::shadow(module_parameters::shadow.value());
 
-        Ok((place, Answers::new(cx, flags, policy)?))
+        Ok((place, Answers::new(cx, flags, Self(target))?))
     }
 }
 
@@ -119,7 +107,9 @@ impl Policy for Protect {
     }
 
     fn check_preempt_tick(&self, _: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {
-        if ran < self.cap && self.contains(curr) {
+        let cap = Nanos::from_micros(module_parameters::cap_us.value());
+
+        if ran < cap && self.contains(curr) {
             Tick::Keep
         } else {
             Tick::NoOpinion

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes a table when it is asked.
+//! Makes a storage of task state when it is asked.
 
 // expect: mismatched types: expected `&Process<'_>`, found `&RqLocked<'_>`
 
 include!("frame/stateless.rs");
-
-#[derive(Default)]
-struct Nothing;
-
-impl TaskState for Nothing {
-    fn reset(&self) {}
-}
 
 #[vtable]
 impl Policy for Example {
@@ -24,7 +17,7 @@ impl Policy for Example {
         _: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        let table = TaskTable::<Nothing>::new(cx, 8);
+        let storage = TaskStorage::<Average>::new(cx);
 
         Wakeup::NoOpinion
     }

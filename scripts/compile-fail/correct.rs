@@ -19,23 +19,15 @@ module_sched_policy! {
     },
 }
 
-struct Asked(Atomic<u64>);
-
-impl Default for Asked {
-    fn default() -> Self {
-        Self(Atomic::new(0))
-    }
-}
-
-impl TaskState for Asked {
-    fn reset(&self) {
-        self.0.store(0, Relaxed);
-    }
+#[derive(Default)]
+struct Seen {
+    run: Average,
 }
 
 struct Example {
     cgroup: Cgroup,
-    asked: TaskTable<Asked>,
+    seen: TaskStorage<Seen>,
+    asked: Counter,
 }
 
 impl PolicyModule for Example {
@@ -49,7 +41,8 @@ impl PolicyModule for Example {
         })?;
         let policy = Self {
             cgroup,
-            asked: TaskTable::new(cx, 64)?,
+            seen: TaskStorage::new(cx)?,
+            asked: Counter::new(cx)?,
         };
 
         Ok((
@@ -70,8 +63,9 @@ impl Policy for Example {
         wakee: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        if let Some(asked) = self.asked.get(cx, wakee) {
-            asked.0.fetch_add(1, Relaxed);
+        self.asked.add(cx, 1);
+        if let Some(seen) = self.seen.get_or_default(cx, wakee) {
+            seen.run.add(cx.now() - wakee.start_time());
         }
         if wakee.is_in(&self.cgroup) && !curr.is_in(&self.cgroup) {
             Wakeup::Preempt

@@ -2,16 +2,42 @@
 /*
  * Lets kernel code fill struct bpf_sched_ops. What is exported here is for
  * rust/sched_bpf/, parts of which are compiled into modules.
+ *
+ * <debugfs>/sched/bpf/stats has a line for each thing that such a policy counts itself:
+ *		id	of the attachment
+ *		name	of the policy
+ *		stat	what is counted
+ *		value	how often
  */
 
 #include <linux/bpf.h>
+#include <linux/debugfs.h>
 #include <linux/export.h>
 #include <linux/init.h>
+#include <linux/irq_work.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
+#include <linux/seq_file.h>
+#include <linux/workqueue.h>
 
 #include "../sched.h"
 #include "internal.h"
+
+static void run_work(struct work_struct *work)
+{
+	struct bpf_sched_registration *reg = container_of(work, typeof(*reg), work);
+
+	reg->work_fn(reg);
+}
+
+static void queue(struct irq_work *kick)
+{
+	struct bpf_sched_registration *reg = container_of(kick, typeof(*reg), kick);
+
+	/* Pairs with the release in bpf_sched_start_work(). */
+	if (smp_load_acquire(&reg->work_fn))
+		queue_work(system_dfl_wq, &reg->work);
+}
 
 /**
  * bpf_sched_register - start to ask a policy of kernel code
@@ -38,6 +64,10 @@ int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sche
 	ret = bpf_sched_validate(ops);
 	if (ret)
 		return ret;
+
+	reg->work_fn = NULL;
+	init_irq_work(&reg->kick, queue);
+	INIT_WORK(&reg->work, run_work);
 
 	return bpf_sched_attach(ops, NULL, NULL, reg, &target, NULL);
 }
@@ -71,16 +101,126 @@ EXPORT_SYMBOL_NS_GPL(bpf_sched_update, "SCHED_BPF");
  * bpf_sched_unregister - stop asking a policy of kernel code
  * @reg: its registration
  *
- * On return no CPU is inside the policy, and none will be: its code and its memory
- * may go. It may have been detached before.
+ * On return no CPU is inside the policy or its work, and none will be: its code and
+ * its memory may go. It may have been detached before.
  *
- * Context: process context, sleeps for a grace period.
+ * Context: process context, sleeps for a grace period. Not in its work.
  */
 void bpf_sched_unregister(struct bpf_sched_registration *reg)
 {
+	bpf_sched_stop_work(reg);
 	bpf_sched_detach(reg);
+	/* Nobody is asked any more who could queue it. */
+	irq_work_sync(&reg->kick);
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_unregister, "SCHED_BPF");
+
+struct search {
+	const struct bpf_sched_registration *reg;
+	bool found;
+};
+
+static void search(void *arg, struct bpf_sched_attachment *policy,
+		   const struct bpf_sched_ops *ops)
+{
+	struct search *search = arg;
+
+	search->found |= policy->registration == search->reg;
+}
+
+/**
+ * bpf_sched_is_attached - is this policy asked?
+ * @reg: its registration
+ *
+ * Context: process context, sleeps.
+ * Return: false if it has been detached, by a bound or with its cgroup.
+ */
+bool bpf_sched_is_attached(const struct bpf_sched_registration *reg)
+{
+	struct search arg = { .reg = reg };
+
+	bpf_sched_for_each(search, &arg);
+
+	return arg.found;
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_is_attached, "SCHED_BPF");
+
+/**
+ * bpf_sched_start_work - let a policy work in process context
+ * @reg: its registration
+ * @fn: called soon, and again some time after each bpf_sched_schedule_work(); not
+ *	twice at a time
+ */
+void bpf_sched_start_work(struct bpf_sched_registration *reg,
+			  void (*fn)(struct bpf_sched_registration *reg))
+{
+	/* Pairs with the acquire in queue(). */
+	smp_store_release(&reg->work_fn, fn);
+	queue_work(system_dfl_wq, &reg->work);
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_start_work, "SCHED_BPF");
+
+/**
+ * bpf_sched_stop_work - let a policy not work in process context any more
+ * @reg: its registration
+ *
+ * On return its work is over, and will not begin again.
+ *
+ * Context: process context, sleeps. Not in the work itself.
+ */
+void bpf_sched_stop_work(struct bpf_sched_registration *reg)
+{
+	disable_work_sync(&reg->work);
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_stop_work, "SCHED_BPF");
+
+/**
+ * bpf_sched_schedule_work - have a policy work in process context
+ * @reg: its registration
+ *
+ * Context: any, also with an rq locked: the worker is not woken before interrupts
+ * are on.
+ */
+void bpf_sched_schedule_work(struct bpf_sched_registration *reg)
+{
+	irq_work_queue(&reg->kick);
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_schedule_work, "SCHED_BPF");
+
+/**
+ * bpf_sched_show_stat - write a line of what a policy counts itself
+ * @m: what its show() got
+ * @policy: the same
+ * @name: of what is counted; spaces in it are escaped, as they end a column
+ * @value: how often
+ */
+void bpf_sched_show_stat(struct seq_file *m, const struct bpf_sched_policy *policy,
+			 const char *name, u64 value)
+{
+	seq_printf(m, "%u %s ", policy->id, policy->ops->name);
+	seq_escape(m, name, " \t\n\\");
+	seq_printf(m, " %llu\n", value);
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_show_stat, "SCHED_BPF");
+
+static void show_stats(void *m, struct bpf_sched_attachment *policy,
+		       const struct bpf_sched_ops *ops)
+{
+	const struct bpf_sched_registration *reg = policy->registration;
+
+	if (reg && reg->show)
+		reg->show(m, &policy->answers[bpf_sched_published].handle);
+}
+
+static int stats_show(struct seq_file *m, void *v)
+{
+	seq_puts(m, "id name stat value\n");
+	bpf_sched_for_each(show_stats, m);
+
+	return 0;
+}
+
+DEFINE_SHOW_ATTRIBUTE(stats);
 
 /**
  * bpf_sched_entity_task - which task is this entity?
@@ -146,3 +286,19 @@ static int __init bpf_sched_module_init(void)
 	return register_module_notifier(&module_nb);
 }
 core_initcall(bpf_sched_module_init);
+
+static int __init bpf_sched_stats_init(void)
+{
+	struct dentry *sched = debugfs_lookup("sched", NULL);
+	struct dentry *dir = debugfs_lookup("bpf", sched);
+
+	if (dir)
+		debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	dput(dir);
+	dput(sched);
+
+	return 0;
+}
+
+/* After the one in stats.c, which is linked before and makes the directory. */
+late_initcall_sync(bpf_sched_stats_init);

@@ -19,6 +19,11 @@ module_sched_policy! {
             default: 0,
             description: "What the policies constant and entity answer, as a BPF program would",
         },
+        now: i32 {
+            default: 0,
+            range: -1..=1,
+            description: "What the policy changed answers to ticks now, and what worker becomes",
+        },
         slice_us: u64 {
             default: 0,
             description: "What the policy slice answers, in microseconds",
@@ -65,13 +70,37 @@ impl PolicyModule for Test {
         }
         Ok((place, answers))
     }
+
+    fn work(cx: &Process<'_>, mut policy: Pin<&mut Registration>) {
+        WORKED.fetch_add(1, Relaxed);
+        while let Some(pid) = MAIL.take(cx) {
+            if pid != 0 {
+                TAKEN.fetch_add(1, Relaxed);
+            }
+        }
+        if module_parameters::now.value() < 0 && policy.is_attached(cx) {
+            let replaced = Answers::new(cx, Flags::default(), Constant(-1))
+                .and_then(|answers| policy.as_mut().replace(cx, answers));
+
+            match replaced {
+                Ok(()) => cx.info(fmt!("replaced\n")),
+                Err(error) => cx.error(fmt!("not replaced: {}\n", error.to_errno())),
+            }
+        }
+    }
 }
+
+/// What the policy worker leaves, how much of it its work took, and how often that was done.
+static MAIL: Mailbox<64> = Mailbox::new();
+static TAKEN: Atomic<u64> = Atomic::new(0);
+static WORKED: Atomic<u64> = Atomic::new(0);
 
 fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
     let answer = module_parameters::answer.value();
 
     match policy.to_bytes() {
         b"empty" => Answers::new(cx, flags, Empty),
+        b"changed" => Answers::new(cx, flags, Changed),
         b"constant" => Answers::new(cx, flags, Constant(answer)),
         b"entity" => Answers::new(cx, flags, ConstantOfEntity(answer)),
         b"forgotten" => {
@@ -81,6 +110,16 @@ fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
             Answers::new(cx, flags, Empty)
         }
         b"mirror" => Answers::new(cx, flags, Mirror),
+        b"remember" => {
+            let policy = Remember {
+                seen: TaskStorage::new(cx)?,
+                found: Counter::new(cx)?,
+                new: Counter::new(cx)?,
+                full: Counter::new(cx)?,
+            };
+
+            Answers::new(cx, flags, policy)
+        }
         b"replaced" => {
             replace(cx, module_parameters::replacements.value())?;
             Answers::new(cx, flags, Empty)
@@ -93,6 +132,14 @@ fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
         }
         b"slow" => Answers::new(cx, flags, Slow),
         b"views" => Answers::new(cx, flags, Views),
+        b"worker" => {
+            let policy = Worker {
+                posted: Counter::new(cx)?,
+                full: Counter::new(cx)?,
+            };
+
+            Answers::new(cx, flags, policy)
+        }
         _ => {
             cx.error(fmt!("policy={policy}: there is no such policy\n"));
             Err(EINVAL)
@@ -390,4 +437,79 @@ struct Silent;
 #[vtable]
 impl Policy for Silent {
     const NAME: &'static CStr = c"rust_silent";
+}
+
+/// Answers what the parameter `now` is when it is asked.
+struct Changed;
+
+#[vtable]
+impl Policy for Changed {
+    const NAME: &'static CStr = c"rust_changed";
+
+    fn check_preempt_tick(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Tick {
+        tick(module_parameters::now.value())
+    }
+}
+
+/// Remembers each task.
+struct Remember {
+    seen: TaskStorage<Average>,
+    found: Counter,
+    new: Counter,
+    full: Counter,
+}
+
+#[vtable]
+impl Policy for Remember {
+    const NAME: &'static CStr = c"rust_remember";
+
+    fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, _: Nanos) -> Option<Nanos> {
+        let task = se.task()?;
+
+        if self.seen.get(cx, task).is_some() {
+            self.found.add(cx, 1);
+        } else if let Some(seen) = self.seen.get_or_default(cx, task) {
+            self.new.add(cx, 1);
+            seen.add(Nanos::ZERO);
+        } else {
+            self.full.add(cx, 1);
+        }
+        None
+    }
+
+    fn stats(&self, stats: &mut Stats<'_>) {
+        stats.add(c"found", self.found.sum());
+        stats.add(c"new", self.new.sum());
+        stats.add(c"no room", self.full.sum());
+    }
+}
+
+/// Leaves a message at each tick and has it taken.
+struct Worker {
+    posted: Counter,
+    full: Counter,
+}
+
+#[vtable]
+impl Policy for Worker {
+    const NAME: &'static CStr = c"rust_worker";
+
+    fn check_preempt_tick(&self, cx: &RqLocked<'_>, curr: Entity<'_>, _: Nanos) -> Tick {
+        let pid = curr.task().map_or(0, Task::pid);
+
+        if MAIL.post(cx, pid as u64) {
+            self.posted.add(cx, 1);
+        } else {
+            self.full.add(cx, 1);
+        }
+        cx.schedule_work();
+        Tick::NoOpinion
+    }
+
+    fn stats(&self, stats: &mut Stats<'_>) {
+        stats.add(c"posted", self.posted.sum());
+        stats.add(c"full", self.full.sum());
+        stats.add(c"taken", TAKEN.load(Relaxed));
+        stats.add(c"worked", WORKED.load(Relaxed));
+    }
 }
