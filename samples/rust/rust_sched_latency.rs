@@ -7,6 +7,14 @@
 //! The fair class does the rest: a wakee with a shorter request preempts, and its deadline is
 //! early. Nobody has to be told which task matters, and nobody gets more than its share of a CPU.
 //!
+//! So it does not help a task
+//!
+//! - that wants more than its share: it is not eligible when it wakes up, and no policy can change
+//!   that. More weight can: a nice value below zero, or `cpu.weight` of its cgroup;
+//! - whose requests, twice as long as it runs, are not shorter than the base slice;
+//! - beside others that run as shortly, of which none is preferred;
+//! - that has a slice of its own, which is not a matter of policies, or that has not slept yet.
+//!
 //! ```sh
 //! modprobe rust_sched_latency short_us=500
 //! bpftool sched show

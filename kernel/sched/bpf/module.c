@@ -39,6 +39,36 @@ static void queue(struct irq_work *kick)
 		queue_work(system_dfl_wq, &reg->work);
 }
 
+struct search {
+	const struct bpf_sched_registration *reg;
+	bool found;
+};
+
+static void search(void *arg, struct bpf_sched_attachment *policy,
+		   const struct bpf_sched_ops *ops)
+{
+	struct search *search = arg;
+
+	search->found |= policy->registration == search->reg;
+}
+
+/**
+ * bpf_sched_is_attached - is this policy asked?
+ * @reg: its registration
+ *
+ * Context: process context, sleeps.
+ * Return: false if it has been detached, by a bound or with its cgroup.
+ */
+bool bpf_sched_is_attached(const struct bpf_sched_registration *reg)
+{
+	struct search arg = { .reg = reg };
+
+	bpf_sched_for_each(search, &arg);
+
+	return arg.found;
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_is_attached, "SCHED_BPF");
+
 /**
  * bpf_sched_register - start to ask a policy of kernel code
  * @reg: how it is to be attached; the caller's, until bpf_sched_unregister()
@@ -64,6 +94,9 @@ int bpf_sched_register(struct bpf_sched_registration *reg, const struct bpf_sche
 	ret = bpf_sched_validate(ops);
 	if (ret)
 		return ret;
+
+	if (bpf_sched_is_attached(reg))
+		return -EBUSY;
 
 	reg->work_fn = NULL;
 	init_irq_work(&reg->kick, queue);
@@ -114,36 +147,6 @@ void bpf_sched_unregister(struct bpf_sched_registration *reg)
 	irq_work_sync(&reg->kick);
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_unregister, "SCHED_BPF");
-
-struct search {
-	const struct bpf_sched_registration *reg;
-	bool found;
-};
-
-static void search(void *arg, struct bpf_sched_attachment *policy,
-		   const struct bpf_sched_ops *ops)
-{
-	struct search *search = arg;
-
-	search->found |= policy->registration == search->reg;
-}
-
-/**
- * bpf_sched_is_attached - is this policy asked?
- * @reg: its registration
- *
- * Context: process context, sleeps.
- * Return: false if it has been detached, by a bound or with its cgroup.
- */
-bool bpf_sched_is_attached(const struct bpf_sched_registration *reg)
-{
-	struct search arg = { .reg = reg };
-
-	bpf_sched_for_each(search, &arg);
-
-	return arg.found;
-}
-EXPORT_SYMBOL_NS_GPL(bpf_sched_is_attached, "SCHED_BPF");
 
 /**
  * bpf_sched_start_work - let a policy work in process context

@@ -863,6 +863,80 @@ TEST_F(rust, latency_finds_the_short_ones)
 	PROMPTER("rust_sched_latency", "");
 }
 
+/* Rounds of a sleeper beside hogs, with the share of the CPU that it wants in percent. */
+struct service {
+	int nr_hogs;
+	uint64_t work_us, sleep_us;
+	int wants;
+};
+
+static struct rounds service_rounds(const struct service *s)
+{
+	const struct load_attr hog_attr = { .kind = HOG };
+	const struct load_attr attr = {
+		.kind = SLEEPER,
+		.work_ns = s->work_us * 1000,
+		.sleep_ns = s->sleep_us * 1000,
+	};
+	struct load hogs[MAX_HOGS] = {}, sleeper = {};
+	struct rounds r = {};
+	uint64_t prompt;
+	int i, err = 0;
+
+	for (i = 0; i < s->nr_hogs && !err; i++)
+		err = load_start(&hogs[i], &hog_attr);
+	if (!err && !load_start(&sleeper, &attr)) {
+		/* What is late while it is learned does not count. */
+		sleep_ms(300);
+		r.all = sleeper.stats->rounds;
+		prompt = sleeper.stats->prompt;
+		sleep_ms(2000);
+		r.all = sleeper.stats->rounds - r.all;
+		r.late = r.all - (sleeper.stats->prompt - prompt);
+	}
+	load_stop(&sleeper);
+	for (i = 0; i < s->nr_hogs; i++)
+		load_stop(&hogs[i]);
+	return r;
+}
+
+/*
+ * How often it is late is no matter of luck: of the number of hogs and of how long it
+ * runs, as long as it wants less than its share and a request of twice its run is shorter
+ * than others. Where it wants more, no policy helps: it is not eligible.
+ */
+TEST_F_TIMEOUT(rust, latency_does_not_depend_on_luck, 120)
+{
+	static const struct service services[] = {
+		{ 1,  50, 1000,  5 },
+		{ 3,  50, 1000,  5 },
+		{ 4,  50, 1000,  5 },
+		{ 3, 490, 4000, 11 },
+		{ 4, 490, 4000, 11 },
+		{ 4, 490, 1000, 33 },
+	};
+	struct rounds stock, with;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(services); i++) {
+		const struct service *s = &services[i];
+
+		stock = service_rounds(s);
+		ASSERT_EQ(0, modprobe_load("rust_sched_latency", ""));
+		with = service_rounds(s);
+		ASSERT_EQ(0, module_unload("rust_sched_latency"));
+		TH_LOG("%d hogs, %lu us of work, %d %%: late: stock %lu of %lu, with %lu of %lu",
+		       s->nr_hogs, s->work_us, s->wants, stock.late, stock.all,
+		       with.late, with.all);
+		EXPECT_GT(with.all, 100);
+		if (s->wants * (s->nr_hogs + 1) < 100) {
+			EXPECT_LE(100 * with.late, with.all);
+		} else {
+			EXPECT_GT(10 * with.late, with.all);
+		}
+	}
+}
+
 TEST_F(rust, latency_in_the_shadow_only_counts)
 {
 	struct rounds stock, with;
