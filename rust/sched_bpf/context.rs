@@ -27,8 +27,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `policy` is what a callback of this crate got, and is valid for `'a`. For `'a` the lock of the rq
-/// in question is held by this CPU, inside an RCU read-side section.
+/// `policy` is what a callback of this crate got, and is valid for `'a`. For `'a` the lock of the
+/// rq in question is held by this CPU, inside an RCU read-side section.
 pub struct RqLocked<'a> {
     policy: &'a bindings::bpf_sched_policy,
     _not_send: NotThreadSafe,

@@ -234,28 +234,28 @@ impl<T: Policy> Table<T> {
         pin_init!(Self {
             head: Head {
                 ops: Opaque::new(bindings::bpf_sched_ops {
-                cfs_check_preempt_wakeup: if T::HAS_CHECK_PREEMPT_WAKEUP {
-                    Some(Self::check_preempt_wakeup)
-                } else {
-                    None
-                },
-                cfs_wakeup_preempt_entity: if T::HAS_WAKEUP_PREEMPT_ENTITY {
-                    Some(Self::wakeup_preempt_entity)
-                } else {
-                    None
-                },
-                cfs_check_preempt_tick: if T::HAS_CHECK_PREEMPT_TICK {
-                    Some(Self::check_preempt_tick)
-                } else {
-                    None
-                },
-                cfs_slice: if T::HAS_SLICE {
-                    Some(Self::slice)
-                } else {
-                    None
-                },
-                flags: flags.into(),
-                name: Self::NAME,
+                    cfs_check_preempt_wakeup: if T::HAS_CHECK_PREEMPT_WAKEUP {
+                        Some(Self::check_preempt_wakeup)
+                    } else {
+                        None
+                    },
+                    cfs_wakeup_preempt_entity: if T::HAS_WAKEUP_PREEMPT_ENTITY {
+                        Some(Self::wakeup_preempt_entity)
+                    } else {
+                        None
+                    },
+                    cfs_check_preempt_tick: if T::HAS_CHECK_PREEMPT_TICK {
+                        Some(Self::check_preempt_tick)
+                    } else {
+                        None
+                    },
+                    cfs_slice: if T::HAS_SLICE {
+                        Some(Self::slice)
+                    } else {
+                        None
+                    },
+                    flags: flags.into(),
+                    name: Self::NAME,
                 }),
                 registration: Atomic::new(ptr::null_mut()),
                 stats: Self::stats,

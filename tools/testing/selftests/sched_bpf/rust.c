@@ -929,11 +929,7 @@ TEST_F_TIMEOUT(rust, latency_does_not_depend_on_luck, 120)
 		       s->nr_hogs, s->work_us, s->wants, stock.late, stock.all,
 		       with.late, with.all);
 		EXPECT_GT(with.all, 100);
-		if (s->wants * (s->nr_hogs + 1) < 100) {
-			EXPECT_LE(100 * with.late, with.all);
-		} else {
-			EXPECT_GT(10 * with.late, with.all);
-		}
+		EXPECT_EQ(s->wants * (s->nr_hogs + 1) < 100, 100 * with.late <= with.all);
 	}
 }
 
