@@ -79,6 +79,7 @@ struct part {
 static int split(struct part parts[5], enum bpf_sched_hook hook, struct task_struct *p,
 		 struct task_struct *other)
 {
+	/* Pairs with the release in publish(). */
 	unsigned int gen = smp_load_acquire(&bpf_sched_published);
 	const struct bpf_sched_order *a = &bpf_sched_orders(p, gen)[hook];
 	const struct bpf_sched_order *b = &bpf_sched_orders(other, gen)[hook];

@@ -322,7 +322,8 @@ mod tests {
     #[test]
     fn unknown_column_and_other_order() {
         let all = parse(
-            "id name hook prog new max_ns time_ns timed differ overruled positive zero negative calls\n\
+            "id name hook prog new max_ns time_ns timed differ overruled \
+             positive zero negative calls\n\
              1 a h 0 77 0 0 0 0 1 2 3 4 9\n",
         )
         .unwrap();

@@ -129,7 +129,8 @@ pub struct PolicyArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlaceArgs {
     /// Before the others attached there, or before that of a link: number or pin
-    #[arg(long, value_name = "LINK", num_args = 0..=1, require_equals = true, conflicts_with = "after")]
+    #[arg(long, value_name = "LINK", num_args = 0..=1, require_equals = true)]
+    #[arg(conflicts_with = "after")]
     pub before: Option<Option<String>>,
 
     /// After the others attached there, or after that of a link: number or pin

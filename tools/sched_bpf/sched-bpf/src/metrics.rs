@@ -66,7 +66,8 @@ pub fn text(snapshot: &Snapshot, service: &[(String, bool)]) -> String {
     for seen in &snapshot.policies {
         let _ = writeln!(
             out,
-            "sched_bpf_policy_info{{id=\"{}\",policy=\"{}\",provider=\"{}\",target=\"{}\",shadow=\"{}\"}} 1",
+            "sched_bpf_policy_info{{id=\"{}\",policy=\"{}\",provider=\"{}\",\
+             target=\"{}\",shadow=\"{}\"}} 1",
             seen.policy.id,
             escaped(&seen.policy.name),
             escaped(&seen.policy.provider),
@@ -171,7 +172,8 @@ mod tests {
 
         for line in [
             "sched_bpf_enabled 1",
-            "sched_bpf_answers_total{id=\"7\",policy=\"protect_all\",hook=\"cfs_check_preempt_tick\",sign=\"negative\"} 4",
+            "sched_bpf_answers_total{id=\"7\",policy=\"protect_all\",\
+             hook=\"cfs_check_preempt_tick\",sign=\"negative\"} 4",
             "# UNIT sched_bpf_time_seconds seconds",
             "sched_bpf_service_attached{name=\"web\"} 0",
         ] {

@@ -119,7 +119,8 @@ service=$!
 pass ready grep -q "^ready: 1 attached" "$WORK/log"
 id=$(policy "['id']")
 pass attached is "$CGROUP 20000000" policy "['target'], p['options']['cap_ns']"
-pass metrics has "^sched_bpf_answers_total.id=\"$id\",policy=\"protect_cgroup\",hook=\"cfs_check_preempt_tick\",sign=\"zero\". [0-9]+$" \
+labels="id=\"$id\",policy=\"protect_cgroup\",hook=\"cfs_check_preempt_tick\",sign=\"zero\""
+pass metrics has "^sched_bpf_answers_total.$labels. [0-9]+$" \
 	metrics "$WORK/socket"
 pass metrics_end has "^# EOF$" metrics "$WORK/socket"
 
@@ -135,7 +136,8 @@ pass stays is "$id 30000000" policy "['id'], p['options']['cap_ns']"
 # Detached by the kernel: reported, and the service goes on.
 rmdir "$CGROUP"
 pass cgroup_removed grep -q "policy web .* was detached: its cgroup $CGROUP was removed" "$WORK/log"
-pass metrics_detached has "^sched_bpf_service_attached.name=\"web $CGROUP\". 0$" metrics "$WORK/socket"
+pass metrics_detached has "^sched_bpf_service_attached.name=\"web $CGROUP\". 0$" \
+	metrics "$WORK/socket"
 kill "$service"
 pass ended sh -c "! grep -q protect_cgroup $POLICIES"
 
@@ -147,7 +149,8 @@ if [ -x /usr/lib/systemd/systemd ] && [ -f "$UNIT" ]; then
 	mkdir -p "$CGROUP" /etc/sched_bpf /run/systemd/system "$units"
 	write_config "cap_ms = 20"
 	cp "$CONFIG"/*.toml /etc/sched_bpf/
-	sed "s|/usr/local/bin/sched-bpf|$(command -v sched-bpf)|" "$UNIT" > "$units/sched-bpf.service"
+	sed "s|/usr/local/bin/sched-bpf|$(command -v sched-bpf)|" "$UNIT" \
+		> "$units/sched-bpf.service"
 	printf '[Unit]\nWants=sched-bpf.service\n' > "$units/sched-bpf-test.target"
 	HOME=$WORK /usr/lib/systemd/systemd --user --unit=sched-bpf-test.target > "$WORK/log" 2>&1 &
 	init=$!

@@ -104,12 +104,15 @@ status nothing 0 "^no policy is attached$" "$TOOL" list
 
 # A cgroup: by a link, which ends with it.
 start ^attached "$TOOL" attach --cgroup "$CGROUP" --cap 20
-status list_target 0 "protect_cgroup +bpf +$CGROUP +20ms +obeyed +cfs_check_preempt_tick" "$TOOL" list
+status list_target 0 "protect_cgroup +bpf +$CGROUP +20ms +obeyed +cfs_check_preempt_tick" \
+	"$TOOL" list
 status link_cgroup 0 "cgroup_id [0-9]+" "$BPFTOOL" link show
 status json_cap 0 "^20000000 $CGROUP False True$" \
-	json "p['protect_cgroup']['options']['cap_ns'], p['protect_cgroup']['target'], p['protect_cgroup']['shadow'], all['enabled']"
+	json "p['protect_cgroup']['options']['cap_ns'], p['protect_cgroup']['target'],
+	      p['protect_cgroup']['shadow'], all['enabled']"
 rmdir "$CGROUP"
-ended cgroup_removed 1 "^sched-bpf: error: policy protect_cgroup was detached: its cgroup $CGROUP was removed"
+ended cgroup_removed 1 \
+	"^sched-bpf: error: policy protect_cgroup was detached: its cgroup $CGROUP was removed"
 mkdir -p "$CGROUP"
 
 # Ended by a signal, and by others.
@@ -142,16 +145,19 @@ status before 0 "^0 1$" json "p['protect_batch']['position'], p['protect_all']['
 "$TOOL" detach "$(basename "$PINS"/protect_batch-*)" > /dev/null
 "$TOOL" attach "$DIR/readme.bpf.o" --all "--after=$first" --preorder --keep > "$OUT" 2>&1
 status after_other_kind 0 "--preorder" cat "$OUT"
-status after_link 0 ^attached "$TOOL" attach "$DIR/readme.bpf.o" --all "--after=$first" --keep --shadow
+status after_link 0 ^attached \
+	"$TOOL" attach "$DIR/readme.bpf.o" --all "--after=$first" --keep --shadow
 status after 0 "^1 True$" json "p['protect_batch']['position'], p['protect_batch']['shadow']"
 status relative_bad 1 "--before=4000000000: no link of this number" \
 	"$TOOL" attach --all --before=4000000000
 
 # Replaced: the same attachment, another table.
 id=$(json "p['protect_all']['id']")
-status replace 0 "^replaced: $PINS/$first, now protect_all" "$TOOL" replace "$first" --cap 30 --shadow
+status replace 0 "^replaced: $PINS/$first, now protect_all" \
+	"$TOOL" replace "$first" --cap 30 --shadow
 status replaced 0 "^$id 30000000 True$" \
-	json "p['protect_all']['id'], p['protect_all']['options']['cap_ns'], p['protect_all']['shadow']"
+	json "p['protect_all']['id'], p['protect_all']['options']['cap_ns'],
+	      p['protect_all']['shadow']"
 status replace_file 0 "now protect_batch" "$TOOL" replace "$first" "$DIR/readme.bpf.o"
 status replace_several 1 "several policies, none named" "$TOOL" replace "$first" "$DIR/answer.bpf.o"
 status replace_nothing 1 "no such pin" "$TOOL" replace nothing
@@ -196,11 +202,13 @@ ended run_killed 143 ^ready
 status run_sigpipe 0 "^y$" sh -c "$TOOL run -- sh -c 'yes | head -n 1' 2>&1 | sed 's/^[^y].*/BAD/'"
 status run_sigpipe_quiet 1 "^$" sh -c "$TOOL run -- sh -c 'yes | head -n 1' 2>&1 | grep -v '^y$'"
 start ^ready "$TOOL" run -- sh -c 'echo ready; sleep 3'
-"$BPFTOOL" link detach id "$("$TOOL" list --json | sed -n 's/^ *"link": \([0-9]*\),/\1/p' | head -n 1)"
+"$BPFTOOL" link detach id "$("$TOOL" list --json |
+	sed -n 's/^ *"link": \([0-9]*\),/\1/p' | head -n 1)"
 ended run_lost 125 "was detached: by another process.*; the command goes on without it"
 
 # Closed standard output.
-status closed_pipe 0 "^0$" sh -c "{ $TOOL list --json; $TOOL --help; } 2>&1 | head -n 1 >/dev/null; \
+status closed_pipe 0 "^0$" \
+	sh -c "{ $TOOL list --json; $TOOL --help; } 2>&1 | head -n 1 >/dev/null; \
 	$TOOL list 2>&1 >/dev/full | grep -c panicked; true"
 status full_output 1 "standard output: No space" sh -c "$TOOL list > /dev/full"
 
@@ -236,7 +244,8 @@ ended off 0 ^attached
 echo 1 > "$KNOBS/enabled"
 
 # The counters count.
-start ^ready "$TOOL" run -- sh -c 'echo ready; i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; sleep 3'
+start ^ready "$TOOL" run -- \
+	sh -c 'echo ready; i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; sleep 3'
 sleep 2
 status counted 0 "^True$" json "sum(h['calls'] for h in p['protect_cgroup']['hooks']) > 0"
 ended run_counted 0 ^ready
