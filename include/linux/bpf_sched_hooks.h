@@ -6,8 +6,8 @@
  * declaration of that hook. The member of struct bpf_sched_ops, the static key,
  * the call, the CFI stub and the counters follow from it; the member also gets a
  * last parameter, "this". To add a hook: add its entry here, call it from fair.c
- * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer beside
- * those of its kind in kernel/sched/bpf/, and add its test.
+ * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer in
+ * kernel/sched/bpf/answer.c, and add its test.
  *
  * This file is included several times and has no include guard.
  *

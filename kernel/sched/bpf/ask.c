@@ -10,14 +10,13 @@
 #include <linux/jump_label_ratelimit.h>
 #include <linux/percpu.h>
 #include <linux/sched/clock.h>
-#include <trace/events/bpf_sched.h>
 
 #include "../sched.h"
 #include "ask.h"
 #include "hooks.h"
 #include "internal.h"
 
-unsigned int bpf_sched_published;
+int bpf_sched_published;
 u64 bpf_sched_delegated;
 DEFINE_PER_CPU(struct rq *, bpf_sched_rq);
 
@@ -42,21 +41,6 @@ const char * const bpf_sched_hook_names[BPF_SCHED_NR_HOOKS] = {
 #include <linux/bpf_sched_hooks.h>
 };
 
-const char * const bpf_sched_bound_names[BPF_SCHED_NR_BOUNDS] = {
-#define BPF_SCHED_BOUND(bound) #bound,
-	BPF_SCHED_BOUNDS
-#undef BPF_SCHED_BOUND
-};
-
-/* The answer of @call is not obeyed, or not to the letter. */
-void bpf_sched_overrule(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
-			enum bpf_sched_bound bound, int answer)
-{
-	this_cpu_inc(call->counters->overruled[bound]);
-	trace_bpf_sched_overruled(call->this, bpf_sched_hook_names[hook],
-				  bpf_sched_bound_names[bound], answer);
-}
-
 /**
  * struct part - a part of an order
  * @order: the order
@@ -72,26 +56,17 @@ struct part {
 };
 
 /*
- * Whom to ask when a question is about @p and touches @other: those with
- * BPF_F_PREORDER, then those of the one's cgroups, of the other's, and system-wide
- * ones. Nobody twice. Who was attached by token decides about its own tasks only.
+ * Whom to ask when a question is about a task whose order is @a and touches one
+ * whose order is @b: those with BPF_F_PREORDER, then those of the one's cgroups, of
+ * the other's, and system-wide ones. Nobody twice. Who was attached by token decides
+ * about its own tasks only.
  */
-static int split(struct part parts[5], enum bpf_sched_hook hook, struct task_struct *p,
-		 struct task_struct *other)
+static int split(struct part parts[5], const struct bpf_sched_order *a,
+		 const struct bpf_sched_order *b, u64 skip)
 {
-	/* Pairs with the release in publish(). */
-	unsigned int gen = smp_load_acquire(&bpf_sched_published);
-	const struct bpf_sched_order *a = &bpf_sched_orders(p, gen)[hook];
-	const struct bpf_sched_order *b = &bpf_sched_orders(other, gen)[hook];
 	u64 delegated = READ_ONCE(bpf_sched_delegated);
-	u64 silent = READ_ONCE(bpf_sched_silent);
-	u64 skip_a = silent | (delegated & ~b->members);
-	u64 skip_b = silent | delegated | a->members;
-
-	if (a == b) {
-		parts[0] = (struct part){ a, 0, a->nr, silent };
-		return 1;
-	}
+	u64 skip_a = skip | (delegated & ~b->members);
+	u64 skip_b = skip | delegated | a->members;
 
 	parts[0] = (struct part){ a, 0, a->nr_preorder, skip_a };
 	parts[1] = (struct part){ b, 0, b->nr_preorder, skip_b };
@@ -108,16 +83,10 @@ static bool is_due(struct bpf_sched_counters *c)
 	return !c->countdown || !--c->countdown || static_branch_unlikely(&bpf_stats_enabled_key);
 }
 
-/*
- * For each hook, besides what is in ask.h:
- *
- * opinion_<hook>() counts the answer @ret of @call, and makes zero of it if it is not
- * to be obeyed. ask_part_<hook>() and ask_all_<hook>() ask until one has an opinion.
- */
 #define BPF_SCHED_HOOK(hook, params, args)				\
-static int opinion_##hook(const struct bpf_sched_call **who,		\
-			  const struct bpf_sched_call *call,		\
-			  struct rq *rq, int ret, BPF_SCHED_LIST params) \
+int bpf_sched_opinion_##hook(const struct bpf_sched_call **who,		\
+			     const struct bpf_sched_call *call,		\
+			     struct rq *rq, int ret, BPF_SCHED_LIST params) \
 {									\
 	if (!ret)							\
 		return 0;						\
@@ -156,7 +125,7 @@ static int ask_part_##hook(const struct bpf_sched_call **who, const struct part 
 		if (unlikely(start))					\
 			bpf_sched_timed(call, c, start, sched_clock());	\
 									\
-		ret = opinion_##hook(who, call, rq, ret, BPF_SCHED_LIST args); \
+		ret = bpf_sched_opinion_##hook(who, call, rq, ret, BPF_SCHED_LIST args); \
 		if (ret)						\
 			return ret;					\
 	}								\
@@ -164,12 +133,21 @@ static int ask_part_##hook(const struct bpf_sched_call **who, const struct part 
 	return 0;							\
 }									\
 									\
-static int ask_all_##hook(const struct bpf_sched_call **who, struct rq *rq, \
-			  struct task_struct *task, struct task_struct *other, \
-			  BPF_SCHED_LIST params)			\
+int bpf_sched_ask_all_##hook(const struct bpf_sched_call **who, struct rq *rq, \
+			     const struct bpf_sched_order *a,		\
+			     const struct bpf_sched_order *b, u64 silent, \
+			     BPF_SCHED_LIST params)			\
 {									\
 	struct part parts[5];						\
-	int i, ret, nr = split(parts, BPF_SCHED_##hook, task, other);	\
+	int i, ret, nr = 1;						\
+									\
+	if (!(a->nr | b->nr))						\
+		return 0;						\
+									\
+	if (a == b)							\
+		parts[0] = (struct part){ a, 0, a->nr, silent };	\
+	else								\
+		nr = split(parts, a, b, silent);			\
 									\
 	for (i = 0; i < nr; i++) {					\
 		ret = ask_part_##hook(who, &parts[i], rq, BPF_SCHED_LIST args); \
@@ -178,18 +156,6 @@ static int ask_all_##hook(const struct bpf_sched_call **who, struct rq *rq, \
 	}								\
 									\
 	return 0;							\
-}									\
-									\
-int bpf_sched_rest_##hook(const struct bpf_sched_call **who, struct rq *rq, \
-			  const struct bpf_sched_order *orders, long ret, \
-			  struct task_struct *task, struct task_struct *other, \
-			  BPF_SCHED_LIST params)			\
-{									\
-	if (ret == BPF_SCHED_UNUSUAL)					\
-		return ask_all_##hook(who, rq, task, other, BPF_SCHED_LIST args); \
-									\
-	return opinion_##hook(who, orders[BPF_SCHED_##hook].only, rq, ret, \
-			      BPF_SCHED_LIST args);			\
 }
 
 #include <linux/bpf_sched_hooks.h>

@@ -4,9 +4,9 @@
 
 /*
  * Asks policies. This is what runs at a decision point of the fair class, inlined
- * into wakeup.c and request.c; whom to ask, in which order and how to call them is
- * prepared in policy.c and scope.c. Here is the usual case, one policy that has no
- * opinion; the others are in ask.c.
+ * into answer.c; whom to ask, in which order and how to call them is prepared in
+ * policy.c and scope.c. Here is the usual case, one policy that has no opinion; the
+ * others are in ask.c.
  */
 
 #include <linux/args.h>
@@ -19,17 +19,18 @@
 
 /**
  * struct bpf_sched_whom - whom to ask
- * @orders: per hook, for the task that a question is about
- * @skip: policies that are attached but not to be asked, as a mask: all of them, if
- *	  other policies are to be asked about the other task of a wakeup
+ * @a: the orders, per hook, for the task that a question is about
+ * @b: those for the other task of a wakeup; often the same, else @a's
+ * @silent: policies that are attached but not to be asked, as a mask
  */
 struct bpf_sched_whom {
-	const struct bpf_sched_order *orders;
-	u64 skip;
+	const struct bpf_sched_order *a;
+	const struct bpf_sched_order *b;
+	u64 silent;
 };
 
 static __always_inline const struct bpf_sched_order *bpf_sched_orders(struct task_struct *p,
-								      unsigned int gen)
+								      int gen)
 {
 	return rcu_dereference_sched(task_dfl_cgroup(p)->bpf_sched)->order[gen];
 }
@@ -43,15 +44,12 @@ static __always_inline struct bpf_sched_whom
 bpf_sched_whom(struct rq *rq, struct task_struct *p, struct task_struct *other)
 {
 	/* Pairs with the release in publish(). */
-	unsigned int gen = smp_load_acquire(&bpf_sched_published);
-	struct bpf_sched_whom whom = {
-		.orders	= bpf_sched_orders(p, gen),
-		.skip	= READ_ONCE(bpf_sched_silent),
-	};
+	int gen = smp_load_acquire(&bpf_sched_published);
+	struct bpf_sched_whom whom;
 
-	if (rcu_access_pointer(other->cgroups) != rcu_access_pointer(p->cgroups) &&
-	    bpf_sched_orders(other, gen) != whom.orders)
-		whom.skip = ~0ULL;
+	whom.a = bpf_sched_orders(p, gen);
+	whom.b = other == p ? whom.a : bpf_sched_orders(other, gen);
+	whom.silent = READ_ONCE(bpf_sched_silent);
 	this_cpu_write(bpf_sched_rq, rq);
 
 	return whom;
@@ -83,28 +81,26 @@ static __always_inline int bpf_sched_run(const struct bpf_prog *prog, const void
 #define BPF_SCHED_WORDS(...)	\
 	CONCATENATE(BPF_SCHED_WORDS_, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
 
-/* What no policy can answer: that none was asked, as it is not the usual case. */
-#define BPF_SCHED_UNUSUAL	LONG_MIN
-
 /*
  * For each hook:
  *
- * bpf_sched_try_<hook>() asks the one policy that answers it, if it is as simple as
- * that, or returns BPF_SCHED_UNUSUAL. Where that or an answer comes back,
- * bpf_sched_rest_<hook>() does the rest, about @task and @other: so all that is kept
- * in registers meanwhile is what the usual case needs.
+ * bpf_sched_ask_<hook>() asks the policies that answer it until one has an opinion.
+ * Returns that answer, or zero, and sets *@who to whose it is.
  *
- * bpf_sched_ask_<hook>() is both: asks policies until one has an opinion. Returns that
- * answer, or zero, and sets *@who to whose it is.
+ * bpf_sched_ask_all_<hook>() does so in all cases, bpf_sched_opinion_<hook>() with the
+ * answer @ret of @call: counts it, and makes zero of it if it is not to be obeyed.
  *
  * bpf_sched_shadow_<hook>() compares the answer of a shadow policy with what the
- * fair class is about to decide.
+ * fair class is about to decide; see answer.c.
  */
 #define BPF_SCHED_HOOK(hook, params, args)				\
-int bpf_sched_rest_##hook(const struct bpf_sched_call **who, struct rq *rq, \
-			  const struct bpf_sched_order *orders, long ret, \
-			  struct task_struct *task, struct task_struct *other, \
-			  BPF_SCHED_LIST params);			\
+int bpf_sched_ask_all_##hook(const struct bpf_sched_call **who, struct rq *rq, \
+			     const struct bpf_sched_order *a,		\
+			     const struct bpf_sched_order *b, u64 silent, \
+			     BPF_SCHED_LIST params);			\
+int bpf_sched_opinion_##hook(const struct bpf_sched_call **who,		\
+			     const struct bpf_sched_call *call,		\
+			     struct rq *rq, int ret, BPF_SCHED_LIST params); \
 void bpf_sched_shadow_##hook(const struct bpf_sched_call *call,		\
 			     struct rq *rq, int ret, BPF_SCHED_LIST params); \
 									\
@@ -125,36 +121,30 @@ bpf_sched_call_##hook(const struct bpf_sched_call *call, BPF_SCHED_LIST params) 
 	return call->this->ops->hook(BPF_SCHED_LIST args, call->this);	\
 }									\
 									\
-static __always_inline long						\
-bpf_sched_try_##hook(struct bpf_sched_whom whom, BPF_SCHED_LIST params)	\
-{									\
-	const struct bpf_sched_order *order = &whom.orders[BPF_SCHED_##hook]; \
-	const struct bpf_sched_call *call = order->only;		\
-									\
-	/* Policies of other tasks, or of other hooks, cost no more than this. */ \
-	if (unlikely(!call))						\
-		return !order->nr && whom.skip != ~0ULL ? 0 : BPF_SCHED_UNUSUAL; \
-									\
-	if (unlikely(call->bit & whom.skip) ||				\
-	    static_branch_unlikely(&bpf_stats_enabled_key) ||		\
-	    unlikely(!--this_cpu_ptr(call->counters)->countdown))	\
-		return BPF_SCHED_UNUSUAL;				\
-									\
-	return bpf_sched_call_##hook(call, BPF_SCHED_LIST args);	\
-}									\
-									\
 static __always_inline int						\
 bpf_sched_ask_##hook(const struct bpf_sched_call **who, struct rq *rq,	\
-		     struct bpf_sched_whom whom, struct task_struct *task, \
-		     struct task_struct *other, BPF_SCHED_LIST params)	\
+		     struct bpf_sched_whom whom, BPF_SCHED_LIST params)	\
 {									\
-	long ret = bpf_sched_try_##hook(whom, BPF_SCHED_LIST args);	\
+	const struct bpf_sched_order *order = &whom.a[BPF_SCHED_##hook]; \
+	const struct bpf_sched_call *call = order->only;		\
+	int ret;							\
 									\
-	if (likely(!ret))						\
+	/* Policies of other tasks, or of other hooks, cost no more than this. */ \
+	if (!call && whom.a == whom.b && !order->nr)			\
 		return 0;						\
 									\
-	return bpf_sched_rest_##hook(who, rq, whom.orders, ret, task, other, \
-				     BPF_SCHED_LIST args);		\
+	if (unlikely(whom.a != whom.b) || unlikely(!call) ||		\
+	    unlikely(call->bit & whom.silent) ||			\
+	    static_branch_unlikely(&bpf_stats_enabled_key) ||		\
+	    unlikely(!--this_cpu_ptr(call->counters)->countdown))	\
+		return bpf_sched_ask_all_##hook(who, rq, order, &whom.b[BPF_SCHED_##hook], \
+						whom.silent, BPF_SCHED_LIST args); \
+									\
+	ret = bpf_sched_call_##hook(call, BPF_SCHED_LIST args);		\
+	if (unlikely(ret))						\
+		return bpf_sched_opinion_##hook(who, call, rq, ret, BPF_SCHED_LIST args); \
+									\
+	return 0;							\
 }
 
 #include <linux/bpf_sched_hooks.h>

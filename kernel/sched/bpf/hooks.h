@@ -29,7 +29,6 @@ enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct 
 void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se);
 void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
 u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place);
-u64 __bpf_sched_largest_request(u64 max_slice);
 void __bpf_sched_yield(struct sched_entity *se);
 
 /* What the wakee @p does to rq->donor; PREEMPT_WAKEUP_PICK: what it does anyway. */
@@ -70,7 +69,7 @@ static __always_inline void bpf_sched_tick(struct rq *rq, struct sched_entity *s
 /*
  * The size of the next request of @se, which has no slice of its own: @slice, if
  * nobody says something else. @place: it is being placed, else it runs. The key is
- * also on for cfs_check_preempt_tick(), as both make requests longer.
+ * also on for cfs_check_preempt_tick(), as sizes have to cover what was granted.
  */
 static __always_inline u64
 bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
@@ -79,18 +78,6 @@ bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
 		return __bpf_sched_slice(rq, se, slice, place);
 
 	return slice;
-}
-
-/*
- * The largest request that a task may have been granted, if the largest slice of its rq
- * is @max_slice: a request that grew has ended, and what it left is to be paid yet.
- */
-static __always_inline u64 bpf_sched_largest_request(u64 max_slice)
-{
-	if (bpf_sched_hook_enabled(cfs_slice))
-		return __bpf_sched_largest_request(max_slice);
-
-	return max_slice;
 }
 
 /* @se is about to forfeit the rest of its request: not more than without a policy. */
@@ -115,11 +102,6 @@ static inline u64
 bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
 {
 	return slice;
-}
-
-static inline u64 bpf_sched_largest_request(u64 max_slice)
-{
-	return max_slice;
 }
 
 static inline void bpf_sched_yield(struct sched_entity *se) {}

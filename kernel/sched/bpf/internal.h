@@ -200,16 +200,13 @@ void bpf_sched_scopes_order(int next);
 extern struct bpf_sched_ops bpf_sched_stubs;
 
 /* The generation that questions see. */
-extern unsigned int bpf_sched_published;
+extern int bpf_sched_published;
 
 /* The policies that were attached by token. */
 extern u64 bpf_sched_delegated;
 
 /* The rq that the question of this CPU is about, for kfuncs. */
 DECLARE_PER_CPU(struct rq *, bpf_sched_rq);
-
-void bpf_sched_overrule(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
-			enum bpf_sched_bound bound, int answer);
 
 /* policy.c */
 

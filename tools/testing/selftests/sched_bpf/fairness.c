@@ -75,8 +75,6 @@ static const struct policy_attr {
 	{ "large slices", EVERYBODY(.slice = MAX_SLICE) },
 	{ "small slices", EVERYBODY(.slice = MIN_SLICE) },
 	{ "one large slice", .one = { .slice = MAX_SLICE } },
-	{ "overtake one", .one = { .slice = MAX_SLICE },
-			  .others = { .tick = -1, .runs = -1, .slice = MIN_SLICE } },
 };
 
 #define NR_POLICIES	ARRAY_SIZE(policies)
@@ -138,15 +136,7 @@ struct group {
 	const char *max;
 };
 
-/*
- * What the test does to the first task, again and again. Without the waker, see
- * start_waker(): a task that has waited for the end of a long request is owed much,
- * and if it goes to sleep instead, EEVDF gives that to those who are there at that
- * moment, by their weights of that moment. Each has had its part of it while it waited
- * if nobody has come or gone, and no weight has changed, meanwhile. That is so with or
- * without a policy: slices of 100 ms by sched_setattr() and a waker in SCHED_BATCH do
- * the same.
- */
+/* What the test does to the first task, again and again. */
 enum change {
 	NOTHING,
 	MOVE,			/* to the other CPU and back */
@@ -270,12 +260,6 @@ SCENARIO(nice,
 	},
 );
 
-/* What is little for those who are kept is much for who waits. */
-SCENARIO(heavy,
-	.rows = { { .nr = 1, .load.nice = -5 }, { .nr = 6, .load.nice = 5 } },
-	.no_waker = true,
-);
-
 /* It goes to sleep with a debt, and is back soon. */
 SCENARIO(debtor,
 	.rows = {
@@ -293,16 +277,24 @@ SCENARIO(sleepers,
 
 /*
  * A task pays its debts where it is: what it had too much of one CPU it pays to the
- * tasks of the next. So only its own account is judged.
+ * tasks of the next. So only its own account is judged. What it is owed is limited by
+ * the largest slice of where it comes to: with SCHED_BPF_ORACLE=full this, as the
+ * scenario "regrouped", still shows policies that let it lose more with each move.
  */
 SCENARIO(moved,
 	.rows = {
 		{ .nr = 1 }, { .nr = 1, .judged = NEITHER },
 		{ .nr = 1, .load.on_test_cpu = true, .judged = NEITHER },
 	},
-	.change = MOVE, .every_ms = 30, .everywhere = true, .no_waker = true,
+	.change = MOVE, .every_ms = 30, .everywhere = true,
 );
 
+/*
+ * Without the waker: EEVDF moves the virtual time when a task comes and goes that is
+ * owed much, as one that waited for the end of a long request. That is the same for
+ * all while weights are. If they change meanwhile it is not, with or without a policy:
+ * slices of 100 ms by sched_setattr() and a waker in SCHED_BATCH do the same.
+ */
 SCENARIO(reniced,
 	.rows = { { .nr = 3 } },
 	.change = RENICE, .every_ms = 20, .no_waker = true,
@@ -311,7 +303,7 @@ SCENARIO(reniced,
 SCENARIO(regrouped,
 	.groups = { { .weight = "100" }, { .weight = "200" } },
 	.rows = { { .nr = 2, .group = 1 }, { .nr = 1, .group = 2 } },
-	.change = REGROUP, .every_ms = 30, .no_waker = true,
+	.change = REGROUP, .every_ms = 30,
 );
 
 SCENARIO(classes,
@@ -427,8 +419,8 @@ static int make_cookie(const struct load *load)
 /*
  * Beside the tasks of a scenario one wakes up now and then, as on any CPU: there are
  * questions about wakeups too. What it takes of the time is a fraction of a percent. It
- * is in an autogroup of its own, so that weights do not change whenever it comes and
- * goes, see enum change.
+ * is in an autogroup of its own: see the scenario "reniced" for why weights must not
+ * change whenever it comes and goes.
  */
 static int start_waker(struct load *load)
 {
