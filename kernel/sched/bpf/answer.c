@@ -205,12 +205,15 @@ static enum bpf_sched_bound tick_bound(const struct bpf_sched_call *call,
 }
 
 /*
- * The largest credit of those who wait, where @average is V. Who is not looked at counts
- * as if it was as heavy as @se, the one they wait for.
+ * The largest credit that one of those who wait for @se has when its turn comes, if
+ * @se stops now: it waits for those with an earlier deadline too, and V moves on from
+ * @average. Who is not looked at counts as if it was as heavy as @se.
  */
 static u64 largest_credit(struct rq *rq, const struct sched_entity *se, u64 average)
 {
-	struct rb_node *node = rb_first_cached(&rq->cfs.tasks_timeline);
+	struct cfs_rq *cfs_rq = &rq->cfs;
+	u64 weight = ((u64)cfs_rq->sum_weight << cfs_rq->sum_shift) + se->h_load.weight;
+	struct rb_node *node = rb_first_cached(&cfs_rq->tasks_timeline);
 	int looks = MAX_LOOKS;
 	u64 largest = 0;
 	s64 credit;
@@ -219,11 +222,13 @@ static u64 largest_credit(struct rq *rq, const struct sched_entity *se, u64 aver
 		const struct sched_entity *waiter = rb_entry(node, struct sched_entity, run_node);
 
 		credit = average - waiter->vruntime;
-		if (credit > 0)
-			largest = max(largest, to_service(waiter, credit));
+		if (credit <= 0)
+			continue;
+		largest = max(largest, to_service(waiter, credit));
+		average += mul_u64_u64_div_u64(max(waiter->slice, TICK_NSEC), NICE_0_LOAD, weight);
 	}
 	if (node) {
-		credit = average - __pick_root_entity(&rq->cfs)->min_vruntime;
+		credit = average - __pick_root_entity(cfs_rq)->min_vruntime;
 		if (credit > 0)
 			largest = max(largest, to_service(se, credit));
 	}

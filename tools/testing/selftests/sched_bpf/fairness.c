@@ -75,6 +75,8 @@ static const struct policy_attr {
 	{ "large slices", EVERYBODY(.slice = MAX_SLICE) },
 	{ "small slices", EVERYBODY(.slice = MIN_SLICE) },
 	{ "one large slice", .one = { .slice = MAX_SLICE } },
+	{ "overtake one", .one = { .slice = MAX_SLICE },
+			  .others = { .tick = -1, .runs = -1, .slice = MIN_SLICE } },
 };
 
 #define NR_POLICIES	ARRAY_SIZE(policies)
@@ -258,6 +260,12 @@ SCENARIO(nice,
 	.rows = {
 		{ .nr = 1, .load.nice = 5 }, { .nr = 1 }, { .nr = 1, .load.nice = -5 },
 	},
+);
+
+/* What is little for those who are kept is much for who waits. */
+SCENARIO(heavy,
+	.rows = { { .nr = 1, .load.nice = -5 }, { .nr = 6, .load.nice = 5 } },
+	.no_waker = true,
 );
 
 /* It goes to sleep with a debt, and is back soon. */
