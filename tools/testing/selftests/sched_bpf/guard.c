@@ -257,7 +257,7 @@ static void expect_found(struct __test_metadata *_metadata, FIXTURE_DATA(guard) 
 
 	load_stop(&self->loads[1]);
 	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
-	ASSERT_EQ(0, set_knob("max_share", 5));
+	ASSERT_EQ(0, set_knob("max_share", 1));
 	self->link = bpf_map__attach_struct_ops(map);
 	ASSERT_NE(NULL, self->link);
 	ASSERT_EQ(0, read_policy(name, &self->policy));
