@@ -6,8 +6,8 @@
  * declaration of that hook. The member of struct bpf_sched_ops, the static key,
  * the call, the CFI stub and the counters follow from it; the member also gets a
  * last parameter, "this". To add a hook: add its entry here, call it from fair.c
- * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer in
- * kernel/sched/bpf/answer.c, and add its test.
+ * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer in wakeup.c or
+ * request.c of kernel/sched/bpf/, and add its test.
  *
  * This file is included several times and has no include guard.
  *
@@ -88,7 +88,7 @@ BPF_SCHED_HOOK(cfs_wakeup_preempt_entity,
  * unsigned long delta_exec, const struct bpf_sched_policy *this)``
  *
  * Should the request of @curr go on or end, while another fair task wants to run?
- * Asked in update_curr() where the request is used up or its protection has ended,
+ * Asked in update_curr() where the request is used up, or its protection ends before,
  * unless a reschedule is pending already, and at each tick in between. Not asked
  * for a task that is about to sleep, nor for a SCHED_IDLE task, which gives way to
  * all others. @curr need not be ``current``.

@@ -10,6 +10,7 @@
 #include <linux/jump_label_ratelimit.h>
 #include <linux/percpu.h>
 #include <linux/sched/clock.h>
+#include <trace/events/bpf_sched.h>
 
 #include "../sched.h"
 #include "ask.h"
@@ -33,6 +34,12 @@ DEFINE_PER_CPU(struct rq *, bpf_sched_rq);
 struct bpf_sched_ops bpf_sched_stubs = {
 #define BPF_SCHED_HOOK(hook, params, args) .hook = bpf_sched_ops__##hook,
 #include <linux/bpf_sched_hooks.h>
+};
+
+const char * const bpf_sched_bound_names[BPF_SCHED_NR_BOUNDS] = {
+#define BPF_SCHED_BOUND(bound) #bound,
+	BPF_SCHED_BOUNDS
+#undef BPF_SCHED_BOUND
 };
 
 const char * const bpf_sched_hook_names[BPF_SCHED_NR_HOOKS] = {
@@ -77,6 +84,15 @@ static int split(struct part parts[5], const struct bpf_sched_order *a,
 	return 5;
 }
 
+/* An answer is not obeyed, or not to the letter. */
+void bpf_sched_overrule(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
+			enum bpf_sched_bound bound, int answer)
+{
+	this_cpu_inc(call->counters->overruled[bound]);
+	trace_bpf_sched_overruled(call->this, bpf_sched_hook_names[hook],
+				  bpf_sched_bound_names[bound], answer);
+}
+
 /* Is this call one that is timed? As in ask.h, which may have counted down already. */
 static bool is_due(struct bpf_sched_counters *c)
 {
@@ -84,12 +100,9 @@ static bool is_due(struct bpf_sched_counters *c)
 }
 
 #define BPF_SCHED_HOOK(hook, params, args)				\
-int bpf_sched_opinion_##hook(const struct bpf_sched_call **who,		\
-			     const struct bpf_sched_call *call,		\
-			     struct rq *rq, int ret, BPF_SCHED_LIST params) \
+int bpf_sched_opinion_##hook(struct bpf_sched_question_##hook *q, int ret) \
 {									\
-	if (!ret)							\
-		return 0;						\
+	const struct bpf_sched_call *call = q->call;			\
 									\
 	if (ret < 0)							\
 		this_cpu_inc(call->counters->negative);			\
@@ -97,16 +110,14 @@ int bpf_sched_opinion_##hook(const struct bpf_sched_call **who,		\
 		this_cpu_inc(call->counters->positive);			\
 									\
 	if (unlikely(call->shadow)) {					\
-		bpf_sched_shadow_##hook(call, rq, ret, BPF_SCHED_LIST args); \
+		bpf_sched_shadow_##hook(q, this_cpu_read(bpf_sched_rq), ret); \
 		return 0;						\
 	}								\
 									\
-	*who = call;							\
 	return ret;							\
 }									\
 									\
-static int ask_part_##hook(const struct bpf_sched_call **who, const struct part *part, \
-			   struct rq *rq, BPF_SCHED_LIST params)	\
+static int ask_part_##hook(struct bpf_sched_question_##hook *q, const struct part *part) \
 {									\
 	unsigned int i;							\
 	int ret;							\
@@ -121,11 +132,13 @@ static int ask_part_##hook(const struct bpf_sched_call **who, const struct part 
 									\
 		if (unlikely(is_due(c)))				\
 			start = sched_clock();				\
-		ret = bpf_sched_call_##hook(call, BPF_SCHED_LIST args); \
+		ret = bpf_sched_call_##hook(q, call, true);		\
 		if (unlikely(start))					\
 			bpf_sched_timed(call, c, start, sched_clock());	\
 									\
-		ret = bpf_sched_opinion_##hook(who, call, rq, ret, BPF_SCHED_LIST args); \
+		if (likely(!ret))					\
+			continue;					\
+		ret = bpf_sched_opinion_##hook(q, ret);			\
 		if (ret)						\
 			return ret;					\
 	}								\
@@ -133,12 +146,12 @@ static int ask_part_##hook(const struct bpf_sched_call **who, const struct part 
 	return 0;							\
 }									\
 									\
-int bpf_sched_ask_all_##hook(const struct bpf_sched_call **who, struct rq *rq, \
+int bpf_sched_ask_all_##hook(struct bpf_sched_question_##hook *q,	\
 			     const struct bpf_sched_order *a,		\
-			     const struct bpf_sched_order *b, u64 silent, \
-			     BPF_SCHED_LIST params)			\
+			     const struct bpf_sched_order *b)		\
 {									\
-	struct part parts[5];						\
+	u64 silent = READ_ONCE(bpf_sched_silent);			\
+	struct part parts[5] __uninitialized;				\
 	int i, ret, nr = 1;						\
 									\
 	if (!(a->nr | b->nr))						\
@@ -150,7 +163,7 @@ int bpf_sched_ask_all_##hook(const struct bpf_sched_call **who, struct rq *rq, \
 		nr = split(parts, a, b, silent);			\
 									\
 	for (i = 0; i < nr; i++) {					\
-		ret = ask_part_##hook(who, &parts[i], rq, BPF_SCHED_LIST args); \
+		ret = ask_part_##hook(q, &parts[i]);			\
 		if (ret)						\
 			return ret;					\
 	}								\

@@ -46,7 +46,7 @@ static DEFINE_RAW_SPINLOCK(slow_lock);
  * One call of so many is timed, on average, where they come so often that timing each
  * of them costs something: more often than about once in SAMPLE_NS.
  */
-#define MAX_INTERVAL	64
+#define MAX_INTERVAL	256
 #define SAMPLE_NS	NSEC_PER_MSEC
 
 /* The period of which policies may take a share. */

@@ -28,7 +28,8 @@ enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct 
 					      int wake_flags);
 void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se);
 void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
-u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place);
+u64 __bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice);
+u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 void __bpf_sched_yield(struct sched_entity *se);
 
 /* What the wakee @p does to rq->donor; PREEMPT_WAKEUP_PICK: what it does anyway. */
@@ -42,15 +43,18 @@ bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
 	return PREEMPT_WAKEUP_PICK;
 }
 
-/* Is the request of @se used up at @vruntime, or has its protection ended? */
+/*
+ * Has the protection of the request of @se ended at @vruntime? That is where the request
+ * is used up, if not before, see set_protect_slice().
+ */
 static __always_inline bool bpf_sched_is_over(const struct sched_entity *se, u64 vruntime)
 {
-	return (s64)(vruntime - se->deadline) >= 0 || (s64)(vruntime - se->vprot) >= 0;
+	return (s64)(vruntime - se->vprot) >= 0;
 }
 
 /*
- * The run time of @se, whose request it is, has been accounted. If the request is
- * used up or its protection has ended, it may grow, or end.
+ * The run time of @se, whose request it is, has been accounted. If its protection has
+ * ended, it may grow, or end.
  */
 static __always_inline void bpf_sched_request(struct rq *rq, struct sched_entity *se)
 {
@@ -67,15 +71,25 @@ static __always_inline void bpf_sched_tick(struct rq *rq, struct sched_entity *s
 }
 
 /*
- * The size of the next request of @se, which has no slice of its own: @slice, if
- * nobody says something else. @place: it is being placed, else it runs. The key is
- * also on for cfs_check_preempt_tick(), as sizes have to cover what was granted.
+ * The size of the next request of @se, which runs and has no slice of its own: @slice,
+ * if nobody says something else. The key is also on for cfs_check_preempt_tick(), as
+ * sizes have to cover what was granted.
  */
 static __always_inline u64
-bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
+bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
 	if (bpf_sched_hook_enabled(cfs_slice))
-		return __bpf_sched_slice(rq, se, slice, place);
+		return __bpf_sched_next_slice(rq, se, slice);
+
+	return slice;
+}
+
+/* The same where @se is being placed. */
+static __always_inline u64
+bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	if (bpf_sched_hook_enabled(cfs_slice))
+		return __bpf_sched_place_slice(rq, se, slice);
 
 	return slice;
 }
@@ -99,7 +113,13 @@ static inline void bpf_sched_request(struct rq *rq, struct sched_entity *se) {}
 static inline void bpf_sched_tick(struct rq *rq, struct sched_entity *se) {}
 
 static inline u64
-bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice, bool place)
+bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	return slice;
+}
+
+static inline u64
+bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
 	return slice;
 }

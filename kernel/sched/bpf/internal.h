@@ -208,6 +208,9 @@ extern u64 bpf_sched_delegated;
 /* The rq that the question of this CPU is about, for kfuncs. */
 DECLARE_PER_CPU(struct rq *, bpf_sched_rq);
 
+void bpf_sched_overrule(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
+			enum bpf_sched_bound bound, int answer);
+
 /* policy.c */
 
 /* Looks for what is to be detached. */

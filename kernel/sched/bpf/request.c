@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How long requests are, by the answers of policies: between 0.1 ms and max_slice_ns,
+ * as sched_setattr() allows, whether that is said when a request begins or it grows
+ * while it is served; and it may end early.
+ *
+ * EEVDF does the rest: who is picked, and what each task owes or is owed. Nothing
+ * of that is kept here. What a granted request lets a task run too much is a debt
+ * of at most its size, -r_max < lag. That must not be forgiven: entity_lag() limits
+ * debts by the largest slice of the rq, so a slice stays as large as the debt is
+ * until that is paid, see unpaid_slice().
+ */
+
+#include <linux/math64.h>
+#include <linux/time64.h>
+
+#include "../sched.h"
+#include "ask.h"
+#include "hooks.h"
+
+/* The shortest request, as of sched_setattr(). */
+#define MIN_SLICE_NS	(100 * NSEC_PER_USEC)
+
+/* How many of those who wait largest_credit() looks at. */
+#define MAX_LOOKS	32
+
+/* Nanoseconds of service of @se in virtual time and back, see calc_delta_fair(). */
+static u64 to_virtual(const struct sched_entity *se, u64 ns)
+{
+	return mul_u64_u64_div_u64(ns, NICE_0_LOAD, se->h_load.weight);
+}
+
+static u64 to_service(const struct sched_entity *se, u64 virtual)
+{
+	return mul_u64_u64_div_u64(virtual, se->h_load.weight, NICE_0_LOAD);
+}
+
+/* Does it matter what is said of the request of @se, which is rq->donor's? */
+static bool is_open(struct rq *rq, struct sched_entity *se)
+{
+	struct task_struct *p = task_of(se);
+
+	/* The pick is to come, and decides. */
+	if (test_tsk_need_resched(rq->curr) ||
+	    test_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED_LAZY))
+		return false;
+
+	/* About to sleep or, under proxy execution, blocked; see block_task(). */
+	if (READ_ONCE(p->__state) != TASK_RUNNING)
+		return false;
+
+	/* Nobody waits: one that is still queued, its dequeue delayed, does not. */
+	if (rq->cfs.h_nr_runnable <= 1)
+		return false;
+
+	/* SCHED_IDLE gives way to all others: not a question for a policy. */
+	return !task_has_idle_policy(p);
+}
+
+/*
+ * The largest credit that one of those who wait for @se has when its turn comes, if
+ * @se stops now: it waits for those with an earlier deadline too, and V moves on from
+ * @average. Who is not looked at counts as if it was as heavy as @se.
+ */
+static u64 largest_credit(struct rq *rq, const struct sched_entity *se, u64 average)
+{
+	struct cfs_rq *cfs_rq = &rq->cfs;
+	u64 weight = ((u64)cfs_rq->sum_weight << cfs_rq->sum_shift) + se->h_load.weight;
+	struct rb_node *node = rb_first_cached(&cfs_rq->tasks_timeline);
+	int looks = MAX_LOOKS;
+	u64 largest = 0;
+	s64 credit;
+
+	for (; node && looks; node = rb_next(node), looks--) {
+		const struct sched_entity *waiter = rb_entry(node, struct sched_entity, run_node);
+
+		credit = average - waiter->vruntime;
+		if (credit <= 0)
+			continue;
+		largest = max(largest, to_service(waiter, credit));
+		average += mul_u64_u64_div_u64(max(waiter->slice, TICK_NSEC), NICE_0_LOAD, weight);
+	}
+	if (node) {
+		credit = average - __pick_root_entity(cfs_rq)->min_vruntime;
+		if (credit > 0)
+			largest = max(largest, to_service(se, credit));
+	}
+
+	return largest;
+}
+
+/*
+ * The size of the request of @se, which runs on @rq, if it is to last until @end, of
+ * its virtual time, at least. It covers the debt that there is then: what exceeds the
+ * largest slice would be forgiven when @se is reweighted or dequeued, see entity_lag().
+ * And it covers the largest credit of those who wait, which they may have brought
+ * along: nobody is owed more than the longest request.
+ */
+static u64 grown_size(struct rq *rq, const struct sched_entity *se, u64 end)
+{
+	u64 average = avg_vruntime(&rq->cfs), size = se->slice;
+	s64 more = end - se->deadline;
+	s64 lag = end - average;
+
+	if (more > 0)
+		size += to_service(se, more);
+	if (lag > 0)
+		size = max(size, to_service(se, lag));
+
+	return max(size, largest_credit(rq, se, average));
+}
+
+/* What is in the way of a request that is to end, or BPF_SCHED_NR_BOUNDS. */
+static enum bpf_sched_bound end_bound(unsigned long delta_exec)
+{
+	return delta_exec < MIN_SLICE_NS ? BPF_SCHED_BOUND_short : BPF_SCHED_NR_BOUNDS;
+}
+
+/* What is in the way of one that is to grow to @size, or BPF_SCHED_NR_BOUNDS. */
+static enum bpf_sched_bound grow_bound(const struct bpf_sched_call *call,
+				       const struct sched_entity *se, u64 size)
+{
+	if (se->custom_slice)
+		return BPF_SCHED_BOUND_custom;
+	if (call->delegated)
+		return BPF_SCHED_BOUND_delegated;
+	if (size > READ_ONCE(bpf_sched_max_slice_ns.val))
+		return BPF_SCHED_BOUND_slice;
+
+	return BPF_SCHED_NR_BOUNDS;
+}
+
+void bpf_sched_shadow_cfs_check_preempt_tick(
+			const struct bpf_sched_question_cfs_check_preempt_tick *q,
+			struct rq *rq, int ret)
+{
+	struct sched_entity *se = q->arg.curr;
+	bool over = bpf_sched_is_over(se, se->vruntime);
+	u64 end = se->vruntime + to_virtual(se, TICK_NSEC);
+	enum bpf_sched_bound bound;
+
+	/* A request that goes on does not grow, and one that is over need not end. */
+	if (over ? ret > 0 : ret < 0)
+		return;
+
+	bound = over ? grow_bound(q->call, se, grown_size(rq, se, end)) :
+		       end_bound(q->arg.delta_exec);
+	if (bound != BPF_SCHED_NR_BOUNDS)
+		bpf_sched_overrule(q->call, BPF_SCHED_cfs_check_preempt_tick, bound, ret);
+	else
+		this_cpu_inc(q->call->counters->differ);
+}
+
+/* Let the request of @se end with what has been served. */
+static void end_request(struct sched_entity *se)
+{
+	/* update_deadline() takes this for a request that is used up. */
+	se->deadline = se->vruntime;
+	se->vprot = se->vruntime;
+}
+
+/* Let the request of @se grow to @size, and not be interrupted before @end. */
+static void grow_request(struct sched_entity *se, u64 size, u64 end)
+{
+	se->slice = size;
+	if ((s64)(end - se->deadline) > 0)
+		se->deadline = end;
+	se->vprot = end;
+}
+
+static noinline void request_over(const struct bpf_sched_question_cfs_check_preempt_tick *q,
+				  int ret)
+{
+	struct sched_entity *se = q->arg.curr;
+	enum bpf_sched_bound bound;
+	u64 end, size;
+
+	if (ret > 0) {
+		bound = end_bound(q->arg.delta_exec);
+		if (bound == BPF_SCHED_NR_BOUNDS)
+			end_request(se);
+	} else {
+		end = se->vruntime + to_virtual(se, TICK_NSEC);
+		size = grown_size(task_rq(task_of(se)), se, end);
+		bound = grow_bound(q->call, se, size);
+		if (bound == BPF_SCHED_NR_BOUNDS)
+			grow_request(se, size, end);
+	}
+	if (bound != BPF_SCHED_NR_BOUNDS)
+		bpf_sched_overrule(q->call, BPF_SCHED_cfs_check_preempt_tick, bound, ret);
+}
+
+void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se)
+{
+	struct bpf_sched_question_cfs_check_preempt_tick q __uninitialized;
+	struct task_struct *p = task_of(se);
+	int ret;
+
+	lockdep_assert_rq_held(rq);
+
+	if (!is_open(rq, se))
+		return;
+
+	q.arg.curr = se;
+	q.arg.delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime;
+	ret = bpf_sched_ask_cfs_check_preempt_tick(&q, bpf_sched_whom(rq, p, p));
+	if (unlikely(ret))
+		request_over(&q, ret);
+}
+
+void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
+{
+	struct bpf_sched_question_cfs_check_preempt_tick q __uninitialized;
+	struct task_struct *p = task_of(se);
+	enum bpf_sched_bound bound;
+	s64 pending;
+	int ret;
+
+	lockdep_assert_rq_held(rq);
+
+	/* If it is over when this is accounted, bpf_sched_request() asks. */
+	pending = max_t(s64, rq_clock_task(rq) - se->exec_start, 0);
+	if (bpf_sched_is_over(se, se->vruntime + to_virtual(se, pending)) || !is_open(rq, se))
+		return;
+
+	q.arg.curr = se;
+	q.arg.delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime + pending;
+	ret = bpf_sched_ask_cfs_check_preempt_tick(&q, bpf_sched_whom(rq, p, p));
+	/* It goes on as it is. */
+	if (likely(ret <= 0))
+		return;
+
+	bound = end_bound(q.arg.delta_exec);
+	if (bound != BPF_SCHED_NR_BOUNDS) {
+		bpf_sched_overrule(q.call, BPF_SCHED_cfs_check_preempt_tick, bound, ret);
+		return;
+	}
+
+	end_request(se);
+	/* As update_curr() is about to do, which need not ask once more. */
+	resched_curr_lazy(rq);
+}
+
+/* The size of a request that an answer @ret makes of the usual one, @slice. */
+static u64 bounded_slice(const struct bpf_sched_call *call, int ret, u64 slice)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_cfs_slice;
+	u64 size;
+
+	if (ret < 0) {
+		bpf_sched_overrule(call, hook, BPF_SCHED_BOUND_slice, ret);
+		return slice;
+	}
+
+	size = clamp_t(u64, ret, MIN_SLICE_NS, READ_ONCE(bpf_sched_max_slice_ns.val));
+	if (call->delegated && size > slice) {
+		bpf_sched_overrule(call, hook, BPF_SCHED_BOUND_delegated, ret);
+		return slice;
+	}
+	if (size != ret)
+		bpf_sched_overrule(call, hook, BPF_SCHED_BOUND_slice, ret);
+
+	return size;
+}
+
+void bpf_sched_shadow_cfs_slice(const struct bpf_sched_question_cfs_slice *q,
+				struct rq *rq, int ret)
+{
+	if (bounded_slice(q->call, ret, q->arg.slice) != q->arg.slice)
+		this_cpu_inc(q->call->counters->differ);
+}
+
+/*
+ * The request of @se that ends was larger than @slice, the next. As long as there is a
+ * debt of that, the slice covers it.
+ */
+static noinline u64 unpaid_slice(struct sched_entity *se, u64 slice, bool place)
+{
+	s64 debt = -se->vlag;
+
+	if (!place)
+		debt = se->vruntime - avg_vruntime(&task_rq(task_of(se))->cfs);
+	if (debt <= 0)
+		return slice;
+
+	return clamp(to_service(se, debt), slice, se->slice);
+}
+
+static __always_inline u64 new_slice(struct rq *rq, struct sched_entity *se, u64 slice,
+				     bool place)
+{
+	struct bpf_sched_question_cfs_slice q __uninitialized;
+	struct task_struct *p = task_of(se);
+	int ret;
+
+	lockdep_assert_rq_held(rq);
+
+	q.arg.se = se;
+	q.arg.slice = slice;
+	ret = bpf_sched_ask_cfs_slice(&q, bpf_sched_whom(rq, p, p));
+	if (unlikely(ret))
+		q.arg.slice = bounded_slice(q.call, ret, q.arg.slice);
+	if (unlikely(q.arg.se->slice > q.arg.slice))
+		return unpaid_slice(q.arg.se, q.arg.slice, place);
+
+	return q.arg.slice;
+}
+
+u64 __bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	return new_slice(rq, se, slice, false);
+}
+
+u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	/* It is no new request but the rest of one, see place_entity(). */
+	if (sched_feat(PLACE_REL_DEADLINE) && se->rel_deadline)
+		return se->slice;
+
+	return new_slice(rq, se, slice, true);
+}
+
+void __bpf_sched_yield(struct sched_entity *se)
+{
+	u64 end = se->vruntime + to_virtual(se, sysctl_sched_base_slice);
+
+	if (!se->custom_slice && (s64)(se->deadline - end) > 0)
+		se->deadline = end;
+}
