@@ -6,7 +6,7 @@ no_fuzz_no_offset() {
 	git -C "$TREE" worktree prune
 	export GIT_INDEX_FILE=$scratch/index
 	git -C "$TREE" read-tree "$base"
-	for patch in "$TOP"/series/*/hunks.patch; do
+	for patch in "$TOP"/series/*/*/hunks.patch; do
 		out=$(git -C "$TREE" apply --cached --verbose "$patch" 2>&1)
 		if grep -i 'offset\|fuzz' <<<"$out"; then
 			echo "$patch"
@@ -19,7 +19,7 @@ no_fuzz_no_offset() {
 claimed_once() {
 	cd "$TOP"
 	git ls-files -c -o --exclude-standard include kernel rust samples tools Documentation | sort >"$scratch/there"
-	cat series/*/files | sort >"$scratch/claimed"
+	cat series/*/*/files | sort >"$scratch/claimed"
 	uniq -d "$scratch/claimed" | sed 's/^/claimed twice: /' | tee "$scratch/twice"
 	diff "$scratch/there" <(sort -u "$scratch/claimed") && [ ! -s "$scratch/twice" ]
 }
@@ -32,8 +32,31 @@ git_am() {
 	cd "$scratch/am"
 	git sparse-checkout set --no-cone $(git diff --name-only "$base" "$tip" | sed 's|^|/|')
 	git checkout -q -B am "$base"
-	git -c user.name=check -c user.email=check@localhost am -q $(ls "$BUILD"/series/*.patch | grep -v /0000-)
+	git -c user.name=check -c user.email=check@localhost am -q $(ls "$BUILD"/series/*/*.patch | grep -v /0000-)
 	[ "$(git rev-parse 'HEAD^{tree}')" = "$(git rev-parse "$tip^{tree}")" ]
+}
+
+# The first series needs nothing of the second: what it changes is built without it, with
+# the options that it has, and without Rust.
+first_series_builds() {
+	local series end
+	read -r series end <"$BUILD/tree.ends"
+	git -C "$TREE" worktree prune
+	git -C "$TREE" worktree add -q --detach "$scratch/first" "$end"
+	cat >"$scratch/build-first" <<-'EOF'
+		set -euo pipefail
+		out=$PWD/build/check/first.out
+		mkdir -p "$out"
+		make=(make -s -C build/check/first LLVM=1 CC="ccache clang" LOCALVERSION= "O=$out" "-j$(nproc)")
+		cat build/check/first/kernel/configs/sched_bpf_vm.config build/check/first/kernel/configs/sched_bpf.config >"$out/all.config"
+		KCONFIG_ALLCONFIG=$out/all.config "${make[@]}" allnoconfig
+		grep -qx CONFIG_BPF_SCHED=y "$out/.config"
+		! grep -q RUST_BPF_SCHED "$out/.config"
+		"${make[@]}" kernel/sched/ kernel/bpf/ kernel/cgroup/
+		test -s "$out/kernel/sched/bpf/ask.o"
+	EOF
+	"$TOP/scripts/inside" bash build/check/build-first
+	git -C "$TREE" worktree remove --force "$scratch/first"
 }
 
 # What is ignored, and why: whoever sends the series signs it; its first patch has
@@ -45,7 +68,7 @@ git_am() {
 # macro makes is taken for a product, a list of alternatives for a label, and
 # initializers that are arguments of a macro for expressions.
 checkpatch() {
-	"$TOP/scripts/inside" bash -c 'cd build/linux && ls ../series/*.patch | grep -v 0000- | xargs perl scripts/checkpatch.pl --strict --no-summary --terse --showfile \
+	"$TOP/scripts/inside" bash -c 'cd build/linux && ls ../series/*/*.patch | grep -v 0000- | xargs perl scripts/checkpatch.pl --strict --no-summary --terse --showfile \
 		--ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES,COMPLEX_MACRO,MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON,VOLATILE' |
 		sed '/^include\/trace\/events\//d; /\/uapi\/linux\/bpf.h:.*space prohibited before that .:/d; /^tools\/bpf\/bpftool\/main.h:.*weak/d
 			/selftests\/sched_bpf\/.*spaces preferred around that .\*/d
