@@ -106,6 +106,8 @@ mod cgroup;
 mod context;
 mod entity;
 pub mod error;
+#[doc(hidden)]
+pub mod for_module;
 mod loader;
 mod mailbox;
 mod percpu;
@@ -220,11 +222,15 @@ pub mod prelude {
 pub use kernel::{
     cpu::CpuId,
     fmt,
-    prelude::{
-        fmt,
-        vtable, //
-    }, //
+    prelude::vtable, //
 };
+/// Arguments of [`Process::error()`] and others that print, as [`core::format_args!`].
+#[macro_export]
+macro_rules! fmt {
+    ($($args:tt)*) => {
+        $crate::for_module::fmt!(crate = $crate; $($args)*)
+    };
+}
 /// Atomics, as in [`kernel::sync::atomic`].
 pub mod sync {
     /// Atomics, as in [`kernel::sync::atomic`].
@@ -239,116 +245,17 @@ pub mod sync {
     }
 }
 
-// What the expansion of `module!`, `#[vtable]` and `#[pin_data]` in a policy crate names, which
-// knows this crate as `kernel` and as `pin_init`. The same rule holds for it, as far as safe code
-// goes.
-#[doc(hidden)]
-pub use {
-    kernel::{
-        ffi,
-        ModuleMetadata,
-        ThisModule, //
-    },
-    loader::{
-        load as __load,
-        start_work as __start_work,
-        InPlaceModule, //
-    },
-    macros::module as __module,
-    pin_init::{
-        pin_data as __pin_data,
-        pin_init as __pin_init,
-        pin_init_from_closure,
-        raw_try_init,
-        Init,
-        PinInit,
-        PinnedDrop, //
-    },
-    registration::Worker,
-};
-
-#[doc(hidden)]
-pub mod bindings {
-    pub use kernel::bindings::{
-        __this_module,
-        kernel_param,
-        kernel_param__bindgen_ty_1,
-        module, //
-    };
-}
-
-#[doc(hidden)]
-pub mod module {
-    pub use kernel::module::this_module;
-}
-
-#[doc(hidden)]
-pub mod module_param {
-    pub use kernel::module_param::{
-        KernelParam,
-        ModuleParamAccess,
-        RangeParamAccess,
-        StrParamAccess,
-        PARAM_OPS_BOOL,
-        PARAM_OPS_I16,
-        PARAM_OPS_I32,
-        PARAM_OPS_I64,
-        PARAM_OPS_I8,
-        PARAM_OPS_ISIZE,
-        PARAM_OPS_RANGE_I32,
-        PARAM_OPS_RANGE_I64,
-        PARAM_OPS_RANGE_ISIZE,
-        PARAM_OPS_RANGE_U32,
-        PARAM_OPS_RANGE_U64,
-        PARAM_OPS_RANGE_USIZE,
-        PARAM_OPS_STR,
-        PARAM_OPS_U16,
-        PARAM_OPS_U32,
-        PARAM_OPS_U64,
-        PARAM_OPS_U8,
-        PARAM_OPS_USIZE, //
-    };
-}
-
-// Without `StackInit`, by which safe code can run an initializer.
-#[doc(hidden)]
-pub mod __internal {
-    pub use pin_init::__internal::{
-        HasPinData,
-        InitOk,
-        OnlyCallFromDrop,
-        PhantomInvariant,
-        PhantomInvariantLifetime,
-        Pinned,
-        Slot,
-        Unpinned, //
-    };
-}
-
-#[doc(hidden)]
-pub mod str {
-    pub use kernel::str::{
-        as_char_ptr_in_const_context,
-        CStr, //
-    };
-}
-
-#[doc(hidden)]
-pub mod types {
-    pub use kernel::types::Opaque;
-}
-
 const __LOG_PREFIX: &[u8] = b"sched_bpf\0";
 
 // What `#[vtable]` names in this crate, which is no module: in its tests.
 #[allow(dead_code)]
 struct LocalModule;
 
-impl ModuleMetadata for LocalModule {
+impl kernel::ModuleMetadata for LocalModule {
     const NAME: &'static core::ffi::CStr = c"sched_bpf";
 
-    const THIS_MODULE: ThisModule = {
+    const THIS_MODULE: kernel::ThisModule = {
         // SAFETY: Built-in code has a null pointer for its module.
-        unsafe { ThisModule::from_ptr(core::ptr::null_mut()) }
+        unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) }
     };
 }

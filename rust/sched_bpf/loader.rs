@@ -3,21 +3,28 @@
 //! Makes a kernel module of a policy.
 
 use super::{
+    error::code::EBUSY,
+    registration::Worker,
     Answers,
     Error,
     Place,
     Process,
     Registration,
-    Result,
-    Worker, //
+    Result, //
 };
 use core::pin::Pin;
 use kernel::{
     bindings,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     ModuleMetadata,
     ThisModule, //
 };
 use pin_init::{
+    pin_data,
+    pin_init,
     pin_init_from_closure,
     raw_try_init,
     PinInit, //
@@ -42,9 +49,49 @@ pub trait PolicyModule {
 }
 
 /// What `module!` asks of the type that it makes a module of.
-#[doc(hidden)]
 pub trait InPlaceModule: Sync + Send {
+    /// The initializer, for `module`.
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error>;
+}
+
+/// A policy that was loaded, which is all that its module has.
+#[pin_data]
+pub struct Loaded {
+    // What uses the registration is dropped before it.
+    _worker: Worker,
+    #[pin]
+    registration: Registration,
+}
+
+impl Loaded {
+    /// Loads the policy `T` of the module `M`, whose module is `module`, unless `loaded` is set,
+    /// and sets that: whoever can name a module can run its initializer, but not before the module
+    /// loader does.
+    ///
+    /// # Safety
+    ///
+    /// The initializer must be run by the initialization of `M` before any other code of that.
+    /// Nobody else uses `loaded`, which is zero at first. `module` is null if `M` is built-in.
+    pub unsafe fn new<T, M>(
+        module: &'static ThisModule,
+        loaded: &'static Atomic<u32>,
+    ) -> impl PinInit<Self, Error>
+    where
+        T: PolicyModule,
+        M: ModuleMetadata,
+    {
+        pin_init!(Self {
+            registration <- {
+                if loaded.xchg(1, Relaxed) != 0 {
+                    Err(EBUSY)?;
+                }
+                // SAFETY: This is the first time, by the safety requirement.
+                unsafe { load::<T, M>(module) }
+            },
+            // SAFETY: Nobody else can get at the registration, which is dropped after this.
+            _worker: unsafe { start_work::<T, M>(registration) },
+        }? Error)
+    }
 }
 
 /// Loads the policy `T` of the module `M`.
@@ -53,8 +100,7 @@ pub trait InPlaceModule: Sync + Send {
 ///
 /// The initializer must be run by the initialization of `module`, which must be that of `M`, null
 /// if it is built-in.
-#[doc(hidden)]
-pub unsafe fn load<T, M>(module: &'static ThisModule) -> impl PinInit<Registration, Error>
+unsafe fn load<T, M>(module: &'static ThisModule) -> impl PinInit<Registration, Error>
 where
     T: PolicyModule,
     M: ModuleMetadata,
@@ -80,8 +126,7 @@ where
 ///
 /// The registration must be that of `M`, which outlives the result, and is used by nobody else in
 /// this time.
-#[doc(hidden)]
-pub unsafe fn start_work<T, M>(registration: Pin<&mut Registration>) -> Worker
+unsafe fn start_work<T, M>(registration: Pin<&mut Registration>) -> Worker
 where
     T: PolicyModule,
     M: ModuleMetadata,
@@ -121,44 +166,27 @@ macro_rules! module_sched_policy {
         license: $license:tt,
         $(params: $params:tt,)?
     ) => {
-        // What is made of `module!` names these crates; here they are the parts that a policy
-        // may see.
-        extern crate sched_bpf as kernel;
-        extern crate sched_bpf as pin_init;
+        #[repr(transparent)]
+        struct SchedPolicyModule($crate::for_module::Loaded);
 
-        #[$crate::__pin_data]
-        struct SchedPolicyModule {
-            // What uses the registration is dropped before it.
-            _worker: $crate::Worker,
-            #[pin]
-            registration: $crate::Registration,
-        }
-
-        impl $crate::InPlaceModule for SchedPolicyModule {
+        impl $crate::for_module::InPlaceModule for SchedPolicyModule {
             fn init(
-                module: &'static $crate::ThisModule,
-            ) -> impl $crate::PinInit<Self, $crate::error::Error> {
-                // Whoever can name this type can run its initializer, but not before the module
-                // loader does.
+                module: &'static $crate::for_module::ThisModule,
+            ) -> impl $crate::for_module::pin_init::PinInit<Self, $crate::Error> {
                 static LOADED: $crate::sync::atomic::Atomic<u32> =
                     $crate::sync::atomic::Atomic::<u32>::new(0);
 
-                $crate::__pin_init!(Self {
-                    registration <- {
-                        if LOADED.xchg(1, $crate::sync::atomic::Relaxed) != 0 {
-                            Err($crate::error::code::EBUSY)?;
-                        }
-                        // SAFETY: The first one to get here is the module loader, as no other
-                        // code of the module has been run. It passes the module of this crate.
-                        unsafe { $crate::__load::<$type, Self>(module) }
-                    },
-                    // SAFETY: Nobody can name the registration, which is dropped after this.
-                    _worker: unsafe { $crate::__start_work::<$type, Self>(registration) },
-                }? $crate::error::Error)
+                // SAFETY: What runs this first is the module loader, which passes the module of
+                // this crate.
+                let init =
+                    unsafe { $crate::for_module::Loaded::new::<$type, Self>(module, &LOADED) };
+
+                // SAFETY: `Self` is nothing but what is initialized.
+                unsafe { $crate::for_module::pin_init::cast_pin_init(init) }
             }
         }
 
-        $crate::__module! {
+        $crate::for_module::module! {
             type: SchedPolicyModule,
             name: $name,
             $(authors: $authors,)?
@@ -166,6 +194,7 @@ macro_rules! module_sched_policy {
             license: $license,
             // Of what the crate needs, so that no policy has to say it.
             imports_ns: ["SCHED_BPF"],
+            crate: $crate::for_module,
             $(params: $params,)?
         }
     };

@@ -225,8 +225,7 @@ impl Registration {
 /// # Invariants
 ///
 /// The registration outlives this.
-#[doc(hidden)]
-pub struct Worker(NonNull<bindings::bpf_sched_registration>);
+pub(crate) struct Worker(NonNull<bindings::bpf_sched_registration>);
 
 // SAFETY: Any task may stop the work.
 unsafe impl Send for Worker {}

@@ -2,7 +2,7 @@
 
 //! Allocates when it is asked.
 
-// expect: could not find `alloc` in `kernel`
+// expect: use of undeclared crate or module `kernel`
 
 include!("frame/stateless.rs");
 

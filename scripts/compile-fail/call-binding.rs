@@ -3,7 +3,7 @@
 //! Calls a function of C that is not one of those that macros need.
 
 // expect: usage of an `unsafe` block
-// expect: cannot find function `yield_` in module `kernel::bindings`
+// expect: cannot find function `yield_` in module `sched_bpf::for_module::bindings`
 
 include!("frame/stateless.rs");
 
@@ -18,7 +18,7 @@ impl Policy for Example {
         _: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        unsafe { kernel::bindings::yield_() };
+        unsafe { sched_bpf::for_module::bindings::yield_() };
 
         Wakeup::NoOpinion
     }

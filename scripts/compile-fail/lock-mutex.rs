@@ -2,12 +2,12 @@
 
 //! Keeps what it learns under a mutex.
 
-// expect: cannot find type `Mutex` in module `kernel::sync`
+// expect: cannot find type `Mutex` in module `sched_bpf::sync`
 
 include!("frame/stateless.rs");
 
 struct Known {
-    pid: kernel::sync::Mutex<i32>,
+    pid: sched_bpf::sync::Mutex<i32>,
 }
 
 #[vtable]

@@ -2,12 +2,12 @@
 
 //! Keeps what it learns under a spinlock.
 
-// expect: cannot find type `SpinLock` in module `kernel::sync`
+// expect: cannot find type `SpinLock` in module `sched_bpf::sync`
 
 include!("frame/stateless.rs");
 
 struct Known {
-    pid: kernel::sync::SpinLock<i32>,
+    pid: sched_bpf::sync::SpinLock<i32>,
 }
 
 #[vtable]

@@ -2,7 +2,7 @@
 
 //! Prints when it is asked.
 
-// expect: failed to resolve: could not find `pr_info` in `kernel`
+// expect: failed to resolve: could not find `pr_info` in `sched_bpf`
 
 include!("frame/stateless.rs");
 
@@ -17,7 +17,7 @@ impl Policy for Example {
         wakee: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        kernel::pr_info!("asked about {}\n", wakee.pid());
+        sched_bpf::pr_info!("asked about {}\n", wakee.pid());
 
         Wakeup::NoOpinion
     }

@@ -2,10 +2,10 @@
 
 //! Runs the initializer of the module again, to be in process context.
 
-// expect: unresolved import `pin_init::__internal::StackInit`
+// expect: unresolved import `sched_bpf::for_module::pin_init::__internal`
 // expect: type annotations needed
 
-use pin_init::__internal::StackInit;
+use sched_bpf::for_module::pin_init::__internal::StackInit;
 include!("frame/stateless.rs");
 
 #[vtable]

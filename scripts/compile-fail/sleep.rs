@@ -2,7 +2,7 @@
 
 //! Sleeps when it is asked.
 
-// expect: could not find `time` in `kernel`
+// expect: use of undeclared crate or module `kernel`
 
 include!("frame/stateless.rs");
 
