@@ -158,7 +158,7 @@ policies_build() {
 		# Options that this architecture does not have are none. The type information of
 		# a module is made with that of a kernel.
 		grep -hv CONFIG_DEBUG_INFO_BTF_MODULES kernel/configs/sched_bpf_vm.config \
-			kernel/configs/sched_bpf.config >"$out/all.config"
+			kernel/configs/sched_bpf.config kernel/configs/sched_bpf_rust.config >"$out/all.config"
 		echo "# CONFIG_DEBUG_INFO_BTF_MODULES is not set" >>"$out/all.config"
 		"${make[@]}" -s rustavailable
 		KCONFIG_ALLCONFIG=$out/all.config "${make[@]}" -s allnoconfig
