@@ -135,7 +135,9 @@ impl Process<'_> {
     /// # Examples
     ///
     /// ```ignore
+    /// # fn example(cx: &Process<'_>, us: u64) {
     /// cx.error(fmt!("cap_us={us}: more than 1000000\n"));
+    /// # }
     /// ```
     pub fn error(&self, args: fmt::Arguments<'_>) {
         self.print(&print::format_strings::ERR, args);

@@ -29,15 +29,19 @@ struct Slot {
 /// ```ignore
 /// static LONG_RUNS: Mailbox<64> = Mailbox::new();
 ///
+/// # fn callback(cx: &RqLocked<'_>, task: Task<'_>) {
 /// // In a callback:
 /// if LONG_RUNS.post(cx, task.pid() as u64) {
 ///     cx.schedule_work();
 /// }
+/// # }
 ///
+/// # fn work(cx: &Process<'_>) {
 /// // In `PolicyModule::work()`:
 /// while let Some(pid) = LONG_RUNS.take(cx) {
 ///     cx.info(fmt!("{pid} runs long\n"));
 /// }
+/// # }
 /// ```
 pub struct Mailbox<const N: usize> {
     slots: [Slot; N],

@@ -40,10 +40,10 @@ impl_flags!(
     /// # Examples
     ///
     /// ```ignore
-    /// use sched_bpf::{Flag, Flags};
-    ///
+    /// # fn example() {
     /// let careful = Flags::from(Flag::Shadow);
     /// let bold = Flags::default();
+    /// # }
     /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Flags(u64);

@@ -40,9 +40,15 @@ use kernel::{
 /// # Examples
 ///
 /// ```ignore
-/// let seen: &Atomic<u64> = self.seen.get_or_default(cx, task)?;
+/// # struct Learns { runs: TaskStorage<Average> }
+/// # impl Learns {
+/// # fn example(&self, cx: &RqLocked<'_>, task: Task<'_>, ran: Nanos) -> Option<()> {
+/// let runs: &Average = self.runs.get_or_default(cx, task)?;
 ///
-/// seen.add(1, Relaxed);
+/// runs.add(ran);
+/// # Some(())
+/// # }
+/// # }
 /// ```
 ///
 /// # Invariants

@@ -21,12 +21,12 @@ use kernel::sync::atomic::{
 /// # Examples
 ///
 /// ```ignore
-/// use sched_bpf::Nanos;
-///
+/// # fn example() {
 /// let cap = Nanos::from_millis(10);
 ///
 /// assert!(Nanos::new(9_999_999) < cap);
 /// assert_eq!(Nanos::ZERO - cap, Nanos::ZERO);
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nanos(u64);
@@ -113,11 +113,13 @@ impl Default for Average {
 /// # Examples
 ///
 /// ```ignore
+/// # fn example(cx: &RqLocked<'_>, began: Instant) {
 /// let deadline = began + Nanos::from_millis(10);
 ///
 /// if cx.now() > deadline {
 ///     let late: Nanos = cx.now() - deadline;
 /// }
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(u64);

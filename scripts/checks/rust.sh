@@ -39,15 +39,24 @@ misuse_does_not_compile() {
 		policy=$(saved samples/rust/rust_sched_protect.o | sed 's| [^ ]*/rust_sched_protect\.rs||')
 		status=0
 		not() { echo "$(basename "$file"): $*"; status=1; }
-		# The module that the documentation of the crate shows, which compiles too.
-		example=$out/example.rs
-		sed -n '/^\/\/! ```ignore$/,/^\/\/! ```$/s|^//! \{0,1\}||p' "$top/rust/sched_bpf/lib.rs" |
-			grep -v '^```' >"$example"
-		test "$(wc -l <"$example")" -lt 40
-		for file in "$example" "$top"/scripts/compile-fail/*.rs; do
+		# The examples in the documentation of the crate compile too: a whole module in
+		# lib.rs, which is short; others with what is hidden in them, in a frame.
+		rm -f "$out"/example*.rs
+		awk -v out="$out" -v frame="$top/scripts/compile-fail/frame/asked.rs" '
+			/^ *\/\/[\/!] ```ignore$/ {
+				file = out "/example" ++n ".rs"
+				print FILENAME ~ /lib\.rs$/ ? "" : "#![allow(unused, missing_docs)]\ninclude!(\"" frame "\");" >file
+				next
+			}
+			/^ *\/\/[\/!] ```/ { file = "" }
+			file { sub(/^ *\/\/[\/!] ?/, ""); sub(/^# /, ""); print >file }
+		' "$top"/rust/sched_bpf/*.rs
+		module=$(grep -l module_sched_policy "$out"/example*.rs)
+		test "$(wc -l <"$module")" -le 40
+		for file in "$out"/example*.rs "$top"/scripts/compile-fail/*.rs; do
 			rc=0
 			eval "$policy --error-format=short --out-dir $out --emit=obj=$out/misuse.o $file" >"$out/said" 2>&1 || rc=$?
-			if [ "$file" = "$example" ] || [ "$(basename "$file")" = correct.rs ]; then
+			if [[ $file = "$out"/example* ]] || [ "$(basename "$file")" = correct.rs ]; then
 				[ "$rc" -eq 0 ] && [ ! -s "$out/said" ] || { not 'does not compile as it should:'; head -n 5 "$out/said"; }
 				continue
 			fi
@@ -129,7 +138,8 @@ policies_do_not_panic() {
 	"$TOP/scripts/inside" bash build/check/panics
 }
 
-# policies_build ARCH COMPILER: each policy is a module for ARCH (x86 or arm64), made by
+# policies_build ARCH COMPILER [OPTION=VALUE]...: each policy is a module for ARCH (x86 or
+# arm64), or built-in if such an option of the configuration says so, made by
 # the kernel's own rules up to the .ko with what modpost asks of it, such as a license.
 # COMPILER is "tools", the one that the kernel under test is built with, which is the
 # oldest that the kernel takes, or "newer", the one of scripts/setup. No kernel is linked,
@@ -139,10 +149,12 @@ policies_build() {
 		cat "$CACHE/rust-newer/missing"
 		return "$SKIP"
 	fi
-	cat >"$scratch/policies-$1-$2" <<-'EOF'
+	local name=$1-$2${3:+-options}
+	cat >"$scratch/policies-$name" <<-'EOF'
 		set -euo pipefail
-		arch=$1 compiler=$2 cache=$3
-		out=$PWD/build/rust-$arch-$compiler
+		name=$1 cache=$2 arch=$3 compiler=$4
+		shift 4
+		out=$PWD/build/rust-$name
 		mkdir -p "$out/bin"
 		make=(make -C build/linux "ARCH=${arch/x86/x86_64}" LLVM=1 CC="ccache clang" LOCALVERSION= "O=$out" "-j$(nproc)"
 			KBUILD_MODPOST_WARN=1)
@@ -160,20 +172,34 @@ policies_build() {
 		grep -hv CONFIG_DEBUG_INFO_BTF_MODULES kernel/configs/sched_bpf_vm.config \
 			kernel/configs/sched_bpf.config kernel/configs/sched_bpf_rust.config >"$out/all.config"
 		echo "# CONFIG_DEBUG_INFO_BTF_MODULES is not set" >>"$out/all.config"
+		for option; do
+			sed -i "/^CONFIG_${option%=*}=/d" "$out/all.config"
+			echo "CONFIG_$option" >>"$out/all.config"
+		done
 		"${make[@]}" -s rustavailable
 		KCONFIG_ALLCONFIG=$out/all.config "${make[@]}" -s allnoconfig
-		grep -qx CONFIG_RUST_BPF_SCHED=y "$out/.config"
-		modules=$(ls samples/rust/rust_sched_*.rs | sed 's/rs$/ko/')
+		for option in RUST_BPF_SCHED=y "$@"; do
+			grep -qx "CONFIG_$option" "$out/.config" || { echo "CONFIG_$option did not take effect"; exit 1; }
+		done
+		modules=() built_in=()
+		for sample in samples/rust/rust_sched_*.rs; do
+			option=CONFIG_SAMPLE_$(basename "$sample" .rs | tr a-z A-Z)
+			if grep -qx "$option=y" "$out/.config"; then
+				built_in+=("${sample%rs}o")
+			else
+				modules+=("${sample%rs}ko")
+			fi
+		done
 		"${make[@]}" prepare
-		"${make[@]}" $modules
+		"${make[@]}" "${modules[@]}" "${built_in[@]}"
 		rm -rf "$out/selftest"
 		"${make[@]}" M="$PWD/tools/testing/selftests/sched_bpf/modules" MO="$out/selftest" modules
-		for ko in $(sed "s|^|$out/|" <<<"$modules") "$out/selftest/"*.ko; do
+		for ko in "${modules[@]/#/$out/}" "$out/selftest/"*.ko; do
 			modinfo=$(llvm-readelf -p .modinfo "$ko")
 			for entry in license=GPL import_ns=SCHED_BPF "name=$(basename "$ko" .ko)"; do
 				grep -q " $entry$" <<<"$modinfo" || { echo "$ko: .modinfo has no $entry"; exit 1; }
 			done
 		done
 	EOF
-	"$TOP/scripts/inside" bash "build/check/policies-$1-$2" "$1" "$2" "$INSIDE_CACHE"
+	"$TOP/scripts/inside" bash "build/check/policies-$name" "$name" "$INSIDE_CACHE" "$@"
 }
