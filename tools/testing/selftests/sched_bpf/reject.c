@@ -145,6 +145,13 @@ TEST(known_seed)
 	EXPECT_EQ(-ELOOP, load_prog(_metadata, "uses_known_seed"));
 }
 
+/* Which map it is, if a helper is given a map that it may not be given. */
+REFUSED(uses_huge_values, NULL,
+	"map 'huge_values' has values larger than helpers may be given here")
+REFUSED(uses_huge_values_inside, NULL,
+	"map 'outer' has maps with values larger than helpers may be given here")
+REFUSED(uses_known_seed, NULL, "map 'known_seed' has BPF_F_ZERO_SEED")
+
 /* A control: what is addressed directly may be as large, as nothing copies it. */
 TEST(huge_data)
 {
