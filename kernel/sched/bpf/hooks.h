@@ -73,7 +73,7 @@ static __always_inline void bpf_sched_tick(struct rq *rq, struct sched_entity *s
 /*
  * The size of the next request of @se, which runs and has no slice of its own: @slice,
  * if nobody says something else. The key is also on for cfs_check_preempt_tick(), as
- * sizes have to cover what was granted.
+ * sizes have to cover what was granted, see covering_size().
  */
 static __always_inline u64
 bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)

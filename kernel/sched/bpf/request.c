@@ -6,9 +6,9 @@
  *
  * EEVDF does the rest: who is picked, and what each task owes or is owed. Nothing
  * of that is kept here. What a granted request lets a task run too much is a debt
- * of at most its size, -r_max < lag. That must not be forgiven: entity_lag() limits
- * debts by the largest slice of the rq, so a slice stays as large as the debt is
- * until that is paid, see unpaid_slice().
+ * of at most its size, -r_max < lag, and the same is owed to others. That must not be
+ * forgotten: entity_lag() limits lags by the largest slice of the rq, so a slice is as
+ * large as the lag of its task, see covering_size().
  */
 
 #include <linux/math64.h>
@@ -270,20 +270,26 @@ void bpf_sched_shadow_cfs_slice(const struct bpf_sched_question_cfs_slice *q,
 		this_cpu_inc(q->call->counters->differ);
 }
 
-/*
- * The request of @se that ends was larger than @slice, the next. As long as there is a
- * debt of that, the slice covers it.
- */
-static noinline u64 unpaid_slice(struct sched_entity *se, u64 slice, bool place)
+/* Is @se owed more than @size by the time it is placed? As to_service(), at once. */
+static __always_inline bool is_owed(const struct sched_entity *se, u64 size)
 {
-	s64 debt = -se->vlag;
+	return se->vlag * (s64)se->h_load.weight > (s64)(size * NICE_0_LOAD);
+}
+
+/*
+ * A size of the request of @se that covers its lag, @size at least: what is more than the
+ * largest slice of an rq would be forgiven, or lost where @se comes to. A debt is of the
+ * request before; a credit @se has from waiting for others, maybe on another CPU.
+ */
+static noinline u64 covering_size(struct sched_entity *se, u64 size, bool place)
+{
+	s64 lag = se->vlag;
 
 	if (!place)
-		debt = se->vruntime - avg_vruntime(&task_rq(task_of(se))->cfs);
-	if (debt <= 0)
-		return slice;
+		lag = avg_vruntime(&task_rq(task_of(se))->cfs) - se->vruntime;
 
-	return clamp(to_service(se, debt), slice, se->slice);
+	return clamp(to_service(se, abs(lag)), size,
+		     max(size, READ_ONCE(bpf_sched_max_slice_ns.val)));
 }
 
 static __always_inline u64 new_slice(struct rq *rq, struct sched_entity *se, u64 slice,
@@ -300,8 +306,9 @@ static __always_inline u64 new_slice(struct rq *rq, struct sched_entity *se, u64
 	ret = bpf_sched_ask_cfs_slice(&q, bpf_sched_whom(rq, p, p));
 	if (unlikely(ret))
 		q.arg.slice = bounded_slice(q.call, ret, q.arg.slice);
-	if (unlikely(q.arg.se->slice > q.arg.slice))
-		return unpaid_slice(q.arg.se, q.arg.slice, place);
+	if (unlikely(q.arg.se->slice > q.arg.slice) ||
+	    (place && unlikely(is_owed(q.arg.se, q.arg.slice))))
+		return covering_size(q.arg.se, q.arg.slice, place);
 
 	return q.arg.slice;
 }
@@ -315,7 +322,7 @@ u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
 	/* It is no new request but the rest of one, see place_entity(). */
 	if (sched_feat(PLACE_REL_DEADLINE) && se->rel_deadline)
-		return se->slice;
+		return unlikely(is_owed(se, se->slice)) ? covering_size(se, se->slice, true) : se->slice;
 
 	return new_slice(rq, se, slice, true);
 }

@@ -138,7 +138,13 @@ struct group {
 	const char *max;
 };
 
-/* What the test does to the first task, again and again. */
+/*
+ * What the test does to the first task, again and again. Without the waker, see
+ * start_waker(): EEVDF moves the virtual time when a task comes and goes that is owed
+ * much, as one that waited for the end of a long request. That is the same for all while
+ * weights and tasks are. If they change meanwhile it is not, with or without a policy:
+ * slices of 100 ms by sched_setattr() and a waker in SCHED_BATCH do the same.
+ */
 enum change {
 	NOTHING,
 	MOVE,			/* to the other CPU and back */
@@ -285,24 +291,16 @@ SCENARIO(sleepers,
 
 /*
  * A task pays its debts where it is: what it had too much of one CPU it pays to the
- * tasks of the next. So only its own account is judged. What it is owed is limited by
- * the largest slice of where it comes to: with SCHED_BPF_ORACLE=full this, as the
- * scenario "regrouped", still shows policies that let it lose more with each move.
+ * tasks of the next. So only its own account is judged.
  */
 SCENARIO(moved,
 	.rows = {
 		{ .nr = 1 }, { .nr = 1, .judged = NEITHER },
 		{ .nr = 1, .load.on_test_cpu = true, .judged = NEITHER },
 	},
-	.change = MOVE, .every_ms = 30, .everywhere = true,
+	.change = MOVE, .every_ms = 30, .everywhere = true, .no_waker = true,
 );
 
-/*
- * Without the waker: EEVDF moves the virtual time when a task comes and goes that is
- * owed much, as one that waited for the end of a long request. That is the same for
- * all while weights are. If they change meanwhile it is not, with or without a policy:
- * slices of 100 ms by sched_setattr() and a waker in SCHED_BATCH do the same.
- */
 SCENARIO(reniced,
 	.rows = { { .nr = 3 } },
 	.change = RENICE, .every_ms = 20, .no_waker = true,
@@ -311,7 +309,7 @@ SCENARIO(reniced,
 SCENARIO(regrouped,
 	.groups = { { .weight = "100" }, { .weight = "200" } },
 	.rows = { { .nr = 2, .group = 1 }, { .nr = 1, .group = 2 } },
-	.change = REGROUP, .every_ms = 30,
+	.change = REGROUP, .every_ms = 30, .no_waker = true,
 );
 
 SCENARIO(classes,
@@ -427,8 +425,8 @@ static int make_cookie(const struct load *load)
 /*
  * Beside the tasks of a scenario one wakes up now and then, as on any CPU: there are
  * questions about wakeups too. What it takes of the time is a fraction of a percent. It
- * is in an autogroup of its own: see the scenario "reniced" for why weights must not
- * change whenever it comes and goes.
+ * is in an autogroup of its own: see enum change for why weights must not change whenever
+ * it comes and goes.
  */
 static int start_waker(struct load *load)
 {
