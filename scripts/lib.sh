@@ -9,7 +9,8 @@ TIMES=$LOGS/times
 TREE=$BUILD/linux
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/sched_bpf
 
-# The base: a package of a Debian suite, and the release whose tools it needs.
+# The base: a package of a Debian suite, which has few releases at a time, and the
+# release whose tools it needs.
 BASE_PACKAGE=linux-source-7.3
 BASE_SUITE=trixie-backports
 TOOLS_SUITE=trixie
