@@ -100,7 +100,7 @@ static bool is_due(struct bpf_sched_counters *c)
 }
 
 #define BPF_SCHED_HOOK(hook, params, args)				\
-int bpf_sched_opinion_##hook(struct bpf_sched_question_##hook *q, int ret) \
+int bpf_sched_opinion_##hook(struct bpf_sched_ask_##hook *q, int ret)	\
 {									\
 	const struct bpf_sched_call *call = q->call;			\
 									\
@@ -117,7 +117,7 @@ int bpf_sched_opinion_##hook(struct bpf_sched_question_##hook *q, int ret) \
 	return ret;							\
 }									\
 									\
-static int ask_part_##hook(struct bpf_sched_question_##hook *q, const struct part *part) \
+static int ask_part_##hook(struct bpf_sched_ask_##hook *q, const struct part *part) \
 {									\
 	unsigned int i;							\
 	int ret;							\
@@ -146,7 +146,7 @@ static int ask_part_##hook(struct bpf_sched_question_##hook *q, const struct par
 	return 0;							\
 }									\
 									\
-int bpf_sched_ask_all_##hook(struct bpf_sched_question_##hook *q,	\
+int bpf_sched_ask_all_##hook(struct bpf_sched_ask_##hook *q,		\
 			     const struct bpf_sched_order *a,		\
 			     const struct bpf_sched_order *b)		\
 {									\

@@ -81,17 +81,17 @@ static __always_inline int bpf_sched_run(const struct bpf_prog *prog, const void
 /* The parameters of a hook as members of a struct, and those as arguments. */
 #define BPF_SCHED_MEMBERS_2(a, b)	a; b;
 #define BPF_SCHED_MEMBERS_3(a, b, c)	a; b; c;
-#define BPF_SCHED_MEMBERS(...)	\
+#define BPF_SCHED_MEMBERS(...)						\
 	CONCATENATE(BPF_SCHED_MEMBERS_, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
 #define BPF_SCHED_OF_2(s, a, b)		(s)->a, (s)->b
 #define BPF_SCHED_OF_3(s, a, b, c)	(s)->a, (s)->b, (s)->c
-#define BPF_SCHED_OF(s, ...)	\
+#define BPF_SCHED_OF(s, ...)						\
 	CONCATENATE(BPF_SCHED_OF_, COUNT_ARGS(__VA_ARGS__))(s, __VA_ARGS__)
 
 /*
  * For each hook:
  *
- * struct bpf_sched_question_<hook> has the arguments, and whose the answer is. Who asks
+ * struct bpf_sched_ask_<hook> has the arguments, and whose the answer is. Who asks
  * has it on the stack, set by hand, and reads back from it what is needed after the call:
  * nothing is kept in registers, which would have to be saved, for an opinion that is rare.
  *
@@ -105,7 +105,7 @@ static __always_inline int bpf_sched_run(const struct bpf_prog *prog, const void
  * fair class is about to decide.
  */
 #define BPF_SCHED_HOOK(hook, params, args)				\
-struct bpf_sched_question_##hook {					\
+struct bpf_sched_ask_##hook {						\
 	/* What a program gets: an array of words, where programs can be policies. */ \
 	struct {							\
 		BPF_SCHED_MEMBERS params				\
@@ -114,18 +114,18 @@ struct bpf_sched_question_##hook {					\
 	const struct bpf_sched_call *call;				\
 };									\
 static_assert(!IS_ENABLED(CONFIG_64BIT) ||				\
-	      sizeof_field(struct bpf_sched_question_##hook, arg) ==	\
+	      sizeof_field(struct bpf_sched_ask_##hook, arg) ==		\
 	      (1 + COUNT_ARGS args) * sizeof(u64));			\
 									\
-int bpf_sched_ask_all_##hook(struct bpf_sched_question_##hook *q,	\
+int bpf_sched_ask_all_##hook(struct bpf_sched_ask_##hook *q,		\
 			     const struct bpf_sched_order *a,		\
 			     const struct bpf_sched_order *b);		\
-int bpf_sched_opinion_##hook(struct bpf_sched_question_##hook *q, int ret); \
-void bpf_sched_shadow_##hook(const struct bpf_sched_question_##hook *q, \
+int bpf_sched_opinion_##hook(struct bpf_sched_ask_##hook *q, int ret);	\
+void bpf_sched_shadow_##hook(const struct bpf_sched_ask_##hook *q,	\
 			     struct rq *rq, int ret);			\
 									\
 static __always_inline int						\
-bpf_sched_call_##hook(struct bpf_sched_question_##hook *q,		\
+bpf_sched_call_##hook(struct bpf_sched_ask_##hook *q,			\
 		      const struct bpf_sched_call *call, bool stats)	\
 {									\
 	const struct bpf_prog *prog = call->prog;			\
@@ -140,7 +140,7 @@ bpf_sched_call_##hook(struct bpf_sched_question_##hook *q,		\
 }									\
 									\
 static __always_inline int						\
-bpf_sched_ask_##hook(struct bpf_sched_question_##hook *q,		\
+bpf_sched_ask_##hook(struct bpf_sched_ask_##hook *q,			\
 		     struct bpf_sched_whom whom)			\
 {									\
 	const struct bpf_sched_order *order = &whom.a[BPF_SCHED_##hook]; \

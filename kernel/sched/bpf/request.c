@@ -130,9 +130,9 @@ static enum bpf_sched_bound grow_bound(const struct bpf_sched_call *call,
 	return BPF_SCHED_NR_BOUNDS;
 }
 
-void bpf_sched_shadow_cfs_check_preempt_tick(
-			const struct bpf_sched_question_cfs_check_preempt_tick *q,
-			struct rq *rq, int ret)
+void
+bpf_sched_shadow_cfs_check_preempt_tick(const struct bpf_sched_ask_cfs_check_preempt_tick *q,
+					struct rq *rq, int ret)
 {
 	struct sched_entity *se = q->arg.curr;
 	bool over = bpf_sched_is_over(se, se->vruntime);
@@ -168,7 +168,7 @@ static void grow_request(struct sched_entity *se, u64 size, u64 end)
 	se->vprot = end;
 }
 
-static noinline void request_over(const struct bpf_sched_question_cfs_check_preempt_tick *q,
+static noinline void request_over(const struct bpf_sched_ask_cfs_check_preempt_tick *q,
 				  int ret)
 {
 	struct sched_entity *se = q->arg.curr;
@@ -192,7 +192,7 @@ static noinline void request_over(const struct bpf_sched_question_cfs_check_pree
 
 void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se)
 {
-	struct bpf_sched_question_cfs_check_preempt_tick q __uninitialized;
+	struct bpf_sched_ask_cfs_check_preempt_tick q __uninitialized;
 	struct task_struct *p = task_of(se);
 	int ret;
 
@@ -210,7 +210,7 @@ void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se)
 
 void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 {
-	struct bpf_sched_question_cfs_check_preempt_tick q __uninitialized;
+	struct bpf_sched_ask_cfs_check_preempt_tick q __uninitialized;
 	struct task_struct *p = task_of(se);
 	enum bpf_sched_bound bound;
 	s64 pending;
@@ -263,7 +263,7 @@ static u64 bounded_slice(const struct bpf_sched_call *call, int ret, u64 slice)
 	return size;
 }
 
-void bpf_sched_shadow_cfs_slice(const struct bpf_sched_question_cfs_slice *q,
+void bpf_sched_shadow_cfs_slice(const struct bpf_sched_ask_cfs_slice *q,
 				struct rq *rq, int ret)
 {
 	if (bounded_slice(q->call, ret, q->arg.slice) != q->arg.slice)
@@ -295,7 +295,7 @@ static noinline u64 covering_size(struct sched_entity *se, u64 size, bool place)
 static __always_inline u64 new_slice(struct rq *rq, struct sched_entity *se, u64 slice,
 				     bool place)
 {
-	struct bpf_sched_question_cfs_slice q __uninitialized;
+	struct bpf_sched_ask_cfs_slice q __uninitialized;
 	struct task_struct *p = task_of(se);
 	int ret;
 
@@ -322,7 +322,7 @@ u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
 	/* It is no new request but the rest of one, see place_entity(). */
 	if (sched_feat(PLACE_REL_DEADLINE) && se->rel_deadline)
-		return unlikely(is_owed(se, se->slice)) ? covering_size(se, se->slice, true) : se->slice;
+		return is_owed(se, se->slice) ? covering_size(se, se->slice, true) : se->slice;
 
 	return new_slice(rq, se, slice, true);
 }

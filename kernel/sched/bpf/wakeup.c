@@ -56,17 +56,17 @@ static void shadow_wakeup(const struct bpf_sched_call *call, enum bpf_sched_hook
 		this_cpu_inc(call->counters->differ);
 }
 
-void bpf_sched_shadow_cfs_check_preempt_wakeup(
-			const struct bpf_sched_question_cfs_check_preempt_wakeup *q,
-			struct rq *rq, int ret)
+void
+bpf_sched_shadow_cfs_check_preempt_wakeup(const struct bpf_sched_ask_cfs_check_preempt_wakeup *q,
+					  struct rq *rq, int ret)
 {
 	shadow_wakeup(q->call, BPF_SCHED_cfs_check_preempt_wakeup, rq, ret, q->arg.p,
 		      q->arg.wake_flags);
 }
 
-void bpf_sched_shadow_cfs_wakeup_preempt_entity(
-			const struct bpf_sched_question_cfs_wakeup_preempt_entity *q,
-			struct rq *rq, int ret)
+void
+bpf_sched_shadow_cfs_wakeup_preempt_entity(const struct bpf_sched_ask_cfs_wakeup_preempt_entity *q,
+					   struct rq *rq, int ret)
 {
 	shadow_wakeup(q->call, BPF_SCHED_cfs_wakeup_preempt_entity, rq, ret,
 		      task_of(q->arg.se), q->arg.wake_flags);
@@ -98,8 +98,8 @@ static __always_inline enum preempt_wakeup_action
 ask_wakeup(struct bpf_sched_whom whom, struct task_struct *donor, struct task_struct *p,
 	   u64 wake_flags)
 {
-	struct bpf_sched_question_cfs_check_preempt_wakeup q __uninitialized;
-	struct bpf_sched_question_cfs_wakeup_preempt_entity entity __uninitialized;
+	struct bpf_sched_ask_cfs_check_preempt_wakeup q __uninitialized;
+	struct bpf_sched_ask_cfs_wakeup_preempt_entity entity __uninitialized;
 	int ret;
 
 	q.arg.curr = donor;
@@ -127,7 +127,7 @@ ask_wakeup(struct bpf_sched_whom whom, struct task_struct *donor, struct task_st
 
 static noinline enum preempt_wakeup_action
 ask_wakeup_slow(const struct bpf_sched_order *a, const struct bpf_sched_order *b,
-	      struct task_struct *donor, struct task_struct *p, u64 wake_flags)
+		struct task_struct *donor, struct task_struct *p, u64 wake_flags)
 {
 	const struct bpf_sched_whom whom = { a, b, false };
 

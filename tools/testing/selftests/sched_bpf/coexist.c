@@ -330,8 +330,12 @@ TEST_F_TIMEOUT(coexist, core_scheduling, 90)
 
 	TH_LOG("%lu and %lu ms in %lu ms", times[0] / NSEC_PER_MSEC, times[1] / NSEC_PER_MSEC,
 	       phase / NSEC_PER_MSEC);
-	EXPECT_GT(times[0], phase / 20);
-	EXPECT_GT(times[1], phase / 20);
+	/*
+	 * Shares of tasks that exclude each other are not kept, see the document: it varies
+	 * which of them has more, and by how much.
+	 */
+	EXPECT_GT(times[0], phase / 1000);
+	EXPECT_GT(times[1], phase / 1000);
 	EXPECT_LT(times[0] + times[1], phase * 5 / 4);
 }
 
