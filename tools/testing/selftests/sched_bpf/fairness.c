@@ -571,10 +571,15 @@ static struct bpf_link *attach(struct fairness *skel, const struct policy_attr *
 	return bpf_map__attach_struct_ops(skel->maps.hostile);
 }
 
-/* For how long a task may be where it has no share: what it has there is a debt. */
-static long between_moves_us(const FIXTURE_DATA(fairness) *self)
+/*
+ * For how long a task may be where it has no share, or another than on average: what it
+ * has there is a debt, and what it is owed is judged by the weights that others have had.
+ */
+static long between_changes_us(const FIXTURE_DATA(fairness) *self)
 {
-	return self->variant->change == MOVE ? self->variant->every_ms * 1000 : 0;
+	enum change change = self->variant->change;
+
+	return change == MOVE || change == REGROUP ? self->variant->every_ms * 1000 : 0;
 }
 
 static void note(unsigned int policy, const struct deviation_of *d)
@@ -601,7 +606,7 @@ static void try_policy(struct __test_metadata *_metadata, FIXTURE_DATA(fairness)
 	ASSERT_NE(NULL, link);
 	record(self, &self->trace, HOSTILE);
 	asked = opinions();
-	with = judge(self, request_us() + tick_us() + between_moves_us(self));
+	with = judge(self, request_us() + tick_us() + between_changes_us(self));
 	/* The loads may have inherited the link. */
 	ASSERT_EQ(0, bpf_link__detach(link));
 	bpf_link__destroy(link);

@@ -903,7 +903,8 @@ static struct rounds service_rounds(const struct service *s)
 /*
  * How often it is late is no matter of luck: of the number of hogs and of how long it
  * runs, as long as it wants less than its share and a request of twice its run is shorter
- * than others. Where it wants more, no policy helps: it is not eligible.
+ * than others. Where it wants more, no policy helps: it is not eligible. How often it is
+ * late with nothing beside it is the kernel's, as one that checks itself.
  */
 TEST_F_TIMEOUT(rust, latency_does_not_depend_on_luck, 120)
 {
@@ -915,21 +916,25 @@ TEST_F_TIMEOUT(rust, latency_does_not_depend_on_luck, 120)
 		{ 4, 490, 4000, 11 },
 		{ 4, 490, 1000, 33 },
 	};
-	struct rounds stock, with;
+	struct rounds alone, stock, with;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(services); i++) {
 		const struct service *s = &services[i];
+		struct service nobody = *s;
 
+		nobody.nr_hogs = 0;
+		alone = service_rounds(&nobody);
 		stock = service_rounds(s);
 		ASSERT_EQ(0, modprobe_load("rust_sched_latency", ""));
 		with = service_rounds(s);
 		ASSERT_EQ(0, module_unload("rust_sched_latency"));
-		TH_LOG("%d hogs, %lu us of work, %d %%: late: stock %lu of %lu, with %lu of %lu",
-		       s->nr_hogs, s->work_us, s->wants, stock.late, stock.all,
-		       with.late, with.all);
+		TH_LOG("%d hogs, %lu us of work, %d %%: late: alone %lu of %lu, stock %lu of %lu, with %lu of %lu",
+		       s->nr_hogs, s->work_us, s->wants, alone.late, alone.all,
+		       stock.late, stock.all, with.late, with.all);
 		EXPECT_GT(with.all, 100);
-		EXPECT_EQ(s->wants * (s->nr_hogs + 1) < 100, 100 * with.late <= with.all);
+		EXPECT_EQ(s->wants * (s->nr_hogs + 1) < 100,
+			  100 * with.late <= with.all + 200 * alone.late);
 	}
 }
 
