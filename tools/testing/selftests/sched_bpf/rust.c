@@ -929,7 +929,7 @@ TEST_F_TIMEOUT(rust, latency_does_not_depend_on_luck, 120)
 		ASSERT_EQ(0, modprobe_load("rust_sched_latency", ""));
 		with = service_rounds(s);
 		ASSERT_EQ(0, module_unload("rust_sched_latency"));
-		TH_LOG("%d hogs, %lu us of work, %d %%: late: alone %lu of %lu, stock %lu of %lu, with %lu of %lu",
+		TH_LOG("%d hogs, %lu us, %d %%: late alone %lu/%lu, stock %lu/%lu, with %lu/%lu",
 		       s->nr_hogs, s->work_us, s->wants, alone.late, alone.all,
 		       stock.late, stock.all, with.late, with.all);
 		EXPECT_GT(with.all, 100);
