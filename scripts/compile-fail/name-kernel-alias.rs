@@ -4,21 +4,6 @@
 
 // expect: failed to resolve
 
-include!("frame/stateless.rs");
+include!("frame/asked.rs");
 
-#[vtable]
-impl Policy for Example {
-    const NAME: &'static CStr = c"example";
-
-    fn check_preempt_wakeup(
-        &self,
-        _: &RqLocked<'_>,
-        _: Task<'_>,
-        _: Task<'_>,
-        _: WakeFlags,
-    ) -> Wakeup {
-        let _ = ::kernel::ffi::c_int::MAX;
-
-        Wakeup::NoOpinion
-    }
-}
+const MOST: i32 = ::kernel::ffi::c_int::MAX;

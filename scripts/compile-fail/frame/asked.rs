@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-// What an example of the documentation begins with that is no whole module.
+// What code begins with that is part of a policy, and needs none of its callbacks: most
+// examples of the documentation.
 
 include!("stateless.rs");
 
