@@ -151,12 +151,15 @@ bpf_sched_shadow_cfs_check_preempt_tick(const struct bpf_sched_ask_cfs_check_pre
 		this_cpu_inc(q->call->counters->differ);
 }
 
-/* Let the request of @se end with what has been served. */
-static void end_request(struct sched_entity *se)
+/*
+ * Let the request of @se end with what has been served. update_deadline() takes it for
+ * one that is used up, and update_curr() does not ask once more.
+ */
+static void end_request(struct rq *rq, struct sched_entity *se)
 {
-	/* update_deadline() takes this for a request that is used up. */
 	se->deadline = se->vruntime;
 	se->vprot = se->vruntime;
+	resched_curr_lazy(rq);
 }
 
 /* Let the request of @se grow to @size, and not be interrupted before @end. */
@@ -168,20 +171,22 @@ static void grow_request(struct sched_entity *se, u64 size, u64 end)
 	se->vprot = end;
 }
 
-static noinline void request_over(const struct bpf_sched_ask_cfs_check_preempt_tick *q,
-				  int ret)
+/* Do what the opinion @ret on a request, which is not zero, says. */
+static noinline void end_or_grow(const struct bpf_sched_ask_cfs_check_preempt_tick *q,
+				 int ret)
 {
 	struct sched_entity *se = q->arg.curr;
+	struct rq *rq = task_rq(task_of(se));
 	enum bpf_sched_bound bound;
 	u64 end, size;
 
 	if (ret > 0) {
 		bound = end_bound(q->arg.delta_exec);
 		if (bound == BPF_SCHED_NR_BOUNDS)
-			end_request(se);
+			end_request(rq, se);
 	} else {
 		end = se->vruntime + to_virtual(se, TICK_NSEC);
-		size = grown_size(task_rq(task_of(se)), se, end);
+		size = grown_size(rq, se, end);
 		bound = grow_bound(q->call, se, size);
 		if (bound == BPF_SCHED_NR_BOUNDS)
 			grow_request(se, size, end);
@@ -205,14 +210,13 @@ void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se)
 	q.arg.delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime;
 	ret = bpf_sched_ask_cfs_check_preempt_tick(&q, bpf_sched_whom(rq, p, p));
 	if (unlikely(ret))
-		request_over(&q, ret);
+		end_or_grow(&q, ret);
 }
 
 void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 {
 	struct bpf_sched_ask_cfs_check_preempt_tick q __uninitialized;
 	struct task_struct *p = task_of(se);
-	enum bpf_sched_bound bound;
 	s64 pending;
 	int ret;
 
@@ -226,19 +230,9 @@ void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 	q.arg.curr = se;
 	q.arg.delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime + pending;
 	ret = bpf_sched_ask_cfs_check_preempt_tick(&q, bpf_sched_whom(rq, p, p));
-	/* It goes on as it is. */
-	if (likely(ret <= 0))
-		return;
-
-	bound = end_bound(q.arg.delta_exec);
-	if (bound != BPF_SCHED_NR_BOUNDS) {
-		bpf_sched_overrule(q.call, BPF_SCHED_cfs_check_preempt_tick, bound, ret);
-		return;
-	}
-
-	end_request(se);
-	/* As update_curr() is about to do, which need not ask once more. */
-	resched_curr_lazy(rq);
+	/* Else it goes on as it is. */
+	if (unlikely(ret > 0))
+		end_or_grow(&q, ret);
 }
 
 /* The size of a request that an answer @ret makes of the usual one, @slice. */
