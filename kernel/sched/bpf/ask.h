@@ -36,6 +36,21 @@ static __always_inline const struct bpf_sched_order *bpf_sched_orders(struct tas
 }
 
 /*
+ * Is the core of @rq given to the tasks of one cookie? By core scheduling, who runs is
+ * decided for all CPUs of a core then, by what tasks owe on their own CPU; and nothing is
+ * paid on one that is forced to be idle, so that what a policy lets one task have is taken
+ * from those of other cookies for good. The lock of @rq is that of the core.
+ */
+static __always_inline bool bpf_sched_core_is_taken(struct rq *rq)
+{
+#ifdef CONFIG_SCHED_CORE
+	return sched_core_enabled(rq) && rq->core->core_cookie;
+#else
+	return false;
+#endif
+}
+
+/*
  * Begin to ask about @p and, for a wakeup, @other.
  *
  * Context: the lock of @rq is held, so that cgroups, scopes and policies stay.

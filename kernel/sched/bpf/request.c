@@ -54,7 +54,7 @@ static bool is_open(struct rq *rq, struct sched_entity *se)
 		return false;
 
 	/* SCHED_IDLE gives way to all others: not a question for a policy. */
-	return !task_has_idle_policy(p);
+	return !task_has_idle_policy(p) && !bpf_sched_core_is_taken(rq);
 }
 
 /*

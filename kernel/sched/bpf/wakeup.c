@@ -138,10 +138,14 @@ enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct 
 					      int wake_flags)
 {
 	struct task_struct *donor = rq->donor;
-	struct bpf_sched_whom whom = bpf_sched_whom(rq, p, donor);
+	struct bpf_sched_whom whom;
 
 	lockdep_assert_rq_held(rq);
 
+	if (bpf_sched_core_is_taken(rq))
+		return PREEMPT_WAKEUP_PICK;
+
+	whom = bpf_sched_whom(rq, p, donor);
 	if (unlikely(!whom.usual))
 		return ask_wakeup_slow(whom.a, whom.b, donor, p, wake_flags);
 

@@ -294,49 +294,56 @@ static int make_cookie(const struct load *load)
 		     PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ? -errno : 0;
 }
 
+/* What part of the next @ms both of two tasks have, in thousandths. */
+static void shares_in(const struct load *const two[2], unsigned int ms, uint64_t shares[2])
+{
+	uint64_t begin = now_ns();
+	int i;
+
+	for (i = 0; i < 2; i++)
+		shares[i] = cpu_time_ns(two[i]->pid);
+	sleep_ms(ms);
+	for (i = 0; i < 2; i++)
+		shares[i] = (cpu_time_ns(two[i]->pid) - shares[i]) * 1000 / (now_ns() - begin);
+}
+
 /*
  * Two tasks that must not share a core, on the two CPUs of one, each with a rival
- * on its CPU. Keeping them lets none of the four starve, nor the two run
- * at the same time.
+ * on its CPU. They have what they have without a policy, one after the other, though it
+ * says to keep both and refuses all wakeups; and it is asked about the rivals.
  */
 TEST_F_TIMEOUT(coexist, core_scheduling, 90)
 {
-	struct load *a, *b, *rival;
-	uint64_t times[2], phase;
-	int err;
+	const struct load *two[2];
+	uint64_t stock[2], kept[2];
+	struct load *rival;
+	int i, err;
 
-	a = start(.kind = HOG);
-	err = make_cookie(a);
+	two[0] = start(.kind = HOG);
+	err = make_cookie(two[0]);
 	if (err == -ENODEV || err == -EINVAL)
 		SKIP(return, "%s", err == -ENODEV ? "no CPU has SMT siblings" :
 						    "the kernel has no core scheduling");
 	ASSERT_EQ(0, err);
-	start(.kind = SLEEPER);
-	b = start(.kind = HOG);
-	ASSERT_EQ(0, make_cookie(b));
-	ASSERT_EQ(0, load_move_to_cpu(b, TEST_CPU));
-	rival = start(.kind = SLEEPER);
+	start(.kind = SLEEPER, .policy = SCHED_BATCH);
+	two[1] = start(.kind = HOG);
+	ASSERT_EQ(0, make_cookie(two[1]));
+	ASSERT_EQ(0, load_move_to_cpu(two[1], TEST_CPU));
+	rival = start(.kind = SLEEPER, .policy = SCHED_BATCH);
 	ASSERT_EQ(0, load_move_to_cpu(rival, TEST_CPU));
-	attach(-1);
-	sleep_ms(200);
-	/* Long: which of them has more of it changes from second to second. */
-	phase = now_ns();
-	times[0] = cpu_time_ns(a->pid);
-	times[1] = cpu_time_ns(b->pid);
-	EXPECT_GT(calls_in(10 * PHASE_MS), 0);
-	phase = now_ns() - phase;
-	times[0] = cpu_time_ns(a->pid) - times[0];
-	times[1] = cpu_time_ns(b->pid) - times[1];
 
-	TH_LOG("%lu and %lu ms in %lu ms", times[0] / NSEC_PER_MSEC, times[1] / NSEC_PER_MSEC,
-	       phase / NSEC_PER_MSEC);
-	/*
-	 * Shares of tasks that exclude each other are not kept, see the document: it varies
-	 * which of them has more, and by how much.
-	 */
-	EXPECT_GT(times[0], phase / 1000);
-	EXPECT_GT(times[1], phase / 1000);
-	EXPECT_LT(times[0] + times[1], phase * 5 / 4);
+	shares_in(two, 5 * PHASE_MS, stock);
+	attach(-1);
+	EXPECT_GT(calls_in(PHASE_MS), 0);
+	shares_in(two, 10 * PHASE_MS, kept);
+
+	TH_LOG("%lu and %lu thousandths without a policy, %lu and %lu with it",
+	       stock[0], stock[1], kept[0], kept[1]);
+	for (i = 0; i < 2; i++) {
+		EXPECT_GT(kept[i], stock[i] / 2);
+		EXPECT_LT(kept[i], stock[i] * 2);
+	}
+	EXPECT_LT(kept[0] + kept[1], 1250);
 }
 
 static bool has_proxy_execution(void)
