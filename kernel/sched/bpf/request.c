@@ -57,33 +57,54 @@ static bool is_open(struct rq *rq, struct sched_entity *se)
 	return !task_has_idle_policy(p) && !bpf_sched_core_is_taken(rq);
 }
 
+/* The service that @se is owed at @average, if it is owed any. */
+static u64 credit_of(const struct sched_entity *se, u64 average)
+{
+	s64 credit = average - se->vruntime;
+
+	return credit > 0 ? to_service(se, credit) : 0;
+}
+
 /*
- * The largest credit that one of those who wait for @se has when its turn comes, if
- * @se stops now: it waits for those with an earlier deadline too, and V moves on from
- * @average. Who is not looked at counts as if it was as heavy as @se.
+ * The largest credit that one of those who wait for @se may have when its turn comes, if
+ * @se stops now. It waits for those with an earlier deadline, and V moves on meanwhile from
+ * @average. And others who are owed something may run shortly and sleep: that is owed to
+ * who remains then, by weight. Who is not looked at counts as if it was as heavy as @se.
  */
 static u64 largest_credit(struct rq *rq, const struct sched_entity *se, u64 average)
 {
 	struct cfs_rq *cfs_rq = &rq->cfs;
+	struct rb_node *node, *first = rb_first_cached(&cfs_rq->tasks_timeline);
 	u64 weight = ((u64)cfs_rq->sum_weight << cfs_rq->sum_shift) + se->h_load.weight;
-	struct rb_node *node = rb_first_cached(&cfs_rq->tasks_timeline);
-	int looks = MAX_LOOKS;
-	u64 largest = 0;
-	s64 credit;
+	u64 credit, others, ahead = 0, all = 0, largest = 0;
+	const struct sched_entity *waiter;
+	s64 remaining = weight;
+	int looks;
 
-	for (; node && looks; node = rb_next(node), looks--) {
-		const struct sched_entity *waiter = rb_entry(node, struct sched_entity, run_node);
+	for (node = first, looks = MAX_LOOKS; node && looks; node = rb_next(node), looks--) {
+		waiter = rb_entry(node, struct sched_entity, run_node);
+		all += credit_of(waiter, average);
+		if (credit_of(waiter, average))
+			remaining -= waiter->h_load.weight;
+	}
+	/* The sum of weights is rounded. */
+	remaining = max_t(s64, remaining, se->h_load.weight);
 
-		credit = average - waiter->vruntime;
-		if (credit <= 0)
+	for (node = first, looks = MAX_LOOKS; node && looks; node = rb_next(node), looks--) {
+		waiter = rb_entry(node, struct sched_entity, run_node);
+		credit = credit_of(waiter, average);
+		if (!credit)
 			continue;
-		largest = max(largest, to_service(waiter, credit));
-		average += mul_u64_u64_div_u64(max(waiter->slice, TICK_NSEC), NICE_0_LOAD, weight);
+		others = mul_u64_u64_div_u64(all - credit, waiter->h_load.weight,
+					     remaining + waiter->h_load.weight);
+		largest = max(largest, credit_of(waiter, average + ahead) + others);
+		ahead += mul_u64_u64_div_u64(max(waiter->slice, TICK_NSEC), NICE_0_LOAD, weight);
 	}
 	if (node) {
-		credit = average - __pick_root_entity(cfs_rq)->min_vruntime;
-		if (credit > 0)
-			largest = max(largest, to_service(se, credit));
+		s64 most = average + ahead - __pick_root_entity(cfs_rq)->min_vruntime;
+
+		if (most > 0)
+			largest = max(largest, to_service(se, most));
 	}
 
 	return largest;
@@ -273,16 +294,19 @@ static __always_inline bool is_owed(const struct sched_entity *se, u64 size)
 /*
  * A size of the request of @se that covers its lag, @size at least: what is more than the
  * largest slice of an rq would be forgiven, or lost where @se comes to. A debt is of the
- * request before; a credit @se has from waiting for others, maybe on another CPU.
+ * request before. A credit @se has from waiting for others, maybe on another CPU; it is
+ * covered where @se is placed only, as who is owed much is not to have late deadlines.
  */
 static noinline u64 covering_size(struct sched_entity *se, u64 size, bool place)
 {
-	s64 lag = se->vlag;
+	s64 lag;
 
-	if (!place)
-		lag = avg_vruntime(&task_rq(task_of(se))->cfs) - se->vruntime;
+	if (place)
+		lag = abs(se->vlag);
+	else
+		lag = max_t(s64, se->vruntime - avg_vruntime(&task_rq(task_of(se))->cfs), 0);
 
-	return clamp(to_service(se, abs(lag)), size,
+	return clamp(to_service(se, lag), size,
 		     max(size, READ_ONCE(bpf_sched_max_slice_ns.val)));
 }
 
