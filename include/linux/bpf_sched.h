@@ -43,8 +43,12 @@ enum bpf_sched_flags {
  *	wait for the tick or the return to user space (PREEMPT_LAZY)
  * @BPF_SCHED_KEEP: to cfs_check_preempt_tick(): the request grows
  * @BPF_SCHED_RESCHED: to cfs_check_preempt_tick(): the request ends
+ * @BPF_SCHED_STAY: to cfs_can_migrate(): leave the task where it is
+ * @BPF_SCHED_MIGRATE: to cfs_can_migrate(): move it, even if it is cache-hot
+ * @BPF_SCHED_CPU_0: to cfs_select_cpu(): CPU 0; the number of another is added to it
  *
- * Only the sign counts of others, and they mean what the verdict of their sign does.
+ * Only the sign counts of others, and they mean what the verdict of their sign does;
+ * cfs_slice() and cfs_select_cpu() want a number.
  */
 enum bpf_sched_verdict {
 	BPF_SCHED_NO_OPINION	= 0,
@@ -53,6 +57,9 @@ enum bpf_sched_verdict {
 	BPF_SCHED_PREEMPT_NOW	= 2,
 	BPF_SCHED_KEEP		= -1,
 	BPF_SCHED_RESCHED	= 1,
+	BPF_SCHED_STAY		= -1,
+	BPF_SCHED_MIGRATE	= 1,
+	BPF_SCHED_CPU_0		= 1,
 };
 
 /**
@@ -151,17 +158,23 @@ struct bpf_map *bpf_sched_task_storage_alloc(u32 size);
 void bpf_sched_task_storage_free(struct bpf_map *map);
 void *bpf_sched_task_storage_get(struct bpf_map *map, struct task_struct *p, void *init);
 
-/* With CONFIG_LOCKDEP: is the rq of @se locked by this CPU, as while a policy is asked? */
+/* With CONFIG_LOCKDEP: is the rq of @se, or @p, locked by this CPU, as for a question? */
 void bpf_sched_assert_locked(struct sched_entity *se);
+void bpf_sched_assert_pi_locked(struct task_struct *p);
 
 /* For the KUnit tests of Rust: call @fn with the rq of the current task locked. */
 void bpf_sched_test_question(void (*fn)(void *arg), void *arg);
 
-/* What a policy may ask of an entity; see kfuncs.c and module.c of kernel/sched/bpf/. */
+/* What a policy may ask of an entity or of a CPU; see kfuncs.c, cpus.c and module.c. */
 struct task_struct *bpf_sched_entity_task(struct sched_entity *se);
 s64 bpf_sched_entity_lag(struct sched_entity *se);
 int bpf_sched_entity_eligible(struct sched_entity *se);
 u32 bpf_sched_entity_nr_runnable(struct sched_entity *se);
 long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 cgrpid);
+int bpf_sched_cpu_is_idle(u32 cpu);
+int bpf_sched_cpu_nr_runnable(u32 cpu);
+int bpf_sched_cpu_capacity(u32 cpu);
+int bpf_sched_cpu_node(u32 cpu);
+int bpf_sched_cpus_share_cache(u32 cpu, u32 other);
 
 #endif /* _LINUX_BPF_SCHED_H */

@@ -6,17 +6,18 @@
  * declaration of that hook. The member of struct bpf_sched_ops, the static key,
  * the call, the CFI stub and the counters follow from it; the member also gets a
  * last parameter, "this". To add a hook: add its entry here, call it from fair.c
- * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer in wakeup.c or
- * request.c of kernel/sched/bpf/, and add its test.
+ * through a wrapper in kernel/sched/bpf/hooks.h, bound its answer in wakeup.c,
+ * request.c or placement.c of kernel/sched/bpf/, and add its test.
  *
  * This file is included several times and has no include guard.
  *
  * Rules for every hook:
  *
  * - A policy supplies what EEVDF takes as input: what a wakeup does, the size of a
- *   request, its early end. EEVDF picks, and keeps the accounts.
- * - It is called with the rq lock of the CPU in question held and interrupts
- *   off. It must not sleep, take an rq or pi lock, or wake a task.
+ *   request, its early end. EEVDF picks, and keeps the accounts. So with placement:
+ *   on which CPU a task begins, whether it is worth moving. The balancer balances.
+ * - It is called with the rq lock of the CPU in question held, if nothing else is
+ *   said, and interrupts off. It must not sleep, take an rq or pi lock, or wake a task.
  * - It answers with an int; zero is no opinion: what the fair class does without a
  *   policy.
  * - A NULL member is the same as an answer of zero, at no cost.
@@ -135,5 +136,68 @@ BPF_SCHED_HOOK(cfs_check_preempt_tick,
 BPF_SCHED_HOOK(cfs_slice,
 	       (struct sched_entity *se, u64 slice),
 	       (se, slice))
+
+/**
+ * DOC: cfs_select_cpu
+ *
+ * ``int cfs_select_cpu(struct task_struct *p, u64 prev_cpu, u64 wake_flags,
+ * u64 stock_cpu, const struct bpf_sched_policy *this)``
+ *
+ * Where is @p to be queued? Asked after select_task_rq_fair() chose, for a wakeup, a
+ * new task and execve(), if @p may run on more than one CPU. Not asked if the waker
+ * insists on its own CPU (WF_CURRENT_CPU), as a seccomp notification may.
+ *
+ * Called with the pi_lock of @p held, and no rq lock: what is known of the queues of
+ * CPUs may be over when the answer is obeyed. @p is on no rq, or it is ``current``,
+ * which calls execve().
+ *
+ * @p: the task.
+ *
+ * @prev_cpu: the CPU that it ran on before; of a new task, its parent's.
+ *
+ * @wake_flags: of enum bpf_sched_wake_flags; others may be set. None is known for
+ * execve().
+ *
+ * @stock_cpu: the CPU that it is queued on without a policy.
+ *
+ * Returns > 0: BPF_SCHED_CPU_0 plus the number of a CPU. Overruled, and @stock_cpu
+ * taken, if that is none @p may run on, is not active, or is isolated from balancing.
+ * A task that waits there is moved by the balancer as any other.
+ *
+ * Returns < 0: nothing that means anything: overruled.
+ */
+BPF_SCHED_HOOK(cfs_select_cpu,
+	       (struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu),
+	       (p, prev_cpu, wake_flags, stock_cpu))
+
+/**
+ * DOC: cfs_can_migrate
+ *
+ * ``int cfs_can_migrate(struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot,
+ * const struct bpf_sched_policy *this)``
+ *
+ * Is it worth moving @p, which waits? Asked in can_migrate_task(), where the balancer
+ * looks at whether it is cache-hot, or NUMA balancing wants it elsewhere, and after all that
+ * forbids the move. Not asked by active balancing, which is the balancer's last resort.
+ *
+ * @p: a task that is queued on @src_cpu, whose rq lock is held.
+ *
+ * @src_cpu: where it is.
+ *
+ * @dst_cpu: where the balancer would put it.
+ *
+ * @hot: 1 if it is cache-hot without a policy, or its memory is nearer to @src_cpu;
+ * else 0.
+ *
+ * Returns < 0: no, as if it were cache-hot. Overruled, and @hot taken, once balancing
+ * these CPUs has failed more than sched_domain::cache_nice_tries times, as that is, and
+ * for 5 ms after @dst_cpu was refused tasks for 20 ms while it was idle: no CPU is idle for
+ * long beside a task that may run there.
+ *
+ * Returns > 0: yes, as if it were not.
+ */
+BPF_SCHED_HOOK(cfs_can_migrate,
+	       (struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot),
+	       (p, src_cpu, dst_cpu, hot))
 
 #undef BPF_SCHED_HOOK

@@ -3,8 +3,8 @@
 //! Tokens of the context that code runs in.
 //!
 //! Nothing in this crate sleeps, allocates, prints or takes a lock without a [`Process`] token,
-//! and a policy crate has no other way to reach the kernel. Callbacks get a [`RqLocked`] token
-//! instead, and neither token can be kept.
+//! and a policy crate has no other way to reach the kernel. Callbacks get an [`RqLocked`] or a
+//! [`PiLocked`] token instead, and no token can be kept.
 
 use super::{
     policy::Head,
@@ -12,7 +12,8 @@ use super::{
 };
 use core::{
     ffi::CStr,
-    marker::PhantomData, //
+    marker::PhantomData,
+    ops::Deref, //
 };
 use kernel::{
     bindings,
@@ -23,15 +24,49 @@ use kernel::{
     ThisModule, //
 };
 
-/// Proof that a question is being asked: the lock of an rq is held and interrupts are off.
+/// Proof that a question is being asked: interrupts are off, and a lock is held. Which one an
+/// [`RqLocked`] or a [`PiLocked`] says, which both are this and more.
 ///
 /// # Invariants
 ///
-/// `policy` is what a callback of this crate got, and is valid for `'a`. For `'a` the lock of the
-/// rq in question is held by this CPU, inside an RCU read-side section.
-pub struct RqLocked<'a> {
+/// `policy` is what a callback of this crate got, and is valid for `'a`. For `'a` interrupts are
+/// off on this CPU, which makes an RCU read-side section.
+pub struct Asked<'a> {
     policy: &'a bindings::bpf_sched_policy,
     _not_send: NotThreadSafe,
+}
+
+/// Proof that a question is being asked with the lock of an rq held.
+///
+/// # Invariants
+///
+/// For `'a` the lock of the rq in question is held by this CPU.
+pub struct RqLocked<'a>(Asked<'a>);
+
+/// Proof that a question is being asked about a task whose `pi_lock` is held, and no rq: what is
+/// known of the queues of CPUs may be over when the answer is obeyed.
+///
+/// # Invariants
+///
+/// For `'a` the `pi_lock` of the task in question is held by this CPU.
+pub struct PiLocked<'a>(Asked<'a>);
+
+impl<'a> Deref for RqLocked<'a> {
+    type Target = Asked<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Asked<'a> {
+        &self.0
+    }
+}
+
+impl<'a> Deref for PiLocked<'a> {
+    type Target = Asked<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Asked<'a> {
+        &self.0
+    }
 }
 
 impl<'a> RqLocked<'a> {
@@ -54,6 +89,44 @@ impl<'a> RqLocked<'a> {
         #[cfg(not(CONFIG_LOCKDEP))]
         let _ = se;
 
+        // INVARIANT: By the safety requirements.
+        // SAFETY: By the safety requirements; interrupts are off where an rq is locked.
+        Self(unsafe { Asked::assume(policy) })
+    }
+}
+
+impl<'a> PiLocked<'a> {
+    /// # Safety
+    ///
+    /// `policy` must be what a callback of this crate got, and valid for all of `'a`. So long the
+    /// `pi_lock` of `p`, which must be valid, must be held by this CPU, and interrupts be off.
+    #[inline]
+    pub(crate) unsafe fn assume(
+        policy: *const bindings::bpf_sched_policy,
+        p: *mut bindings::task_struct,
+    ) -> Self {
+        // What is claimed of the lock is checked where lockdep can do so.
+        #[cfg(CONFIG_LOCKDEP)]
+        // SAFETY: The task is valid by the safety requirements.
+        unsafe {
+            bindings::bpf_sched_assert_pi_locked(p)
+        };
+        #[cfg(not(CONFIG_LOCKDEP))]
+        let _ = p;
+
+        // INVARIANT: By the safety requirements.
+        // SAFETY: By the safety requirements.
+        Self(unsafe { Asked::assume(policy) })
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// # Safety
+    ///
+    /// `policy` must be what a callback of this crate got, and valid for all of `'a`. So long
+    /// interrupts must be off.
+    #[inline]
+    unsafe fn assume(policy: *const bindings::bpf_sched_policy) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
             // SAFETY: By the safety requirements.

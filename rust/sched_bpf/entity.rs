@@ -81,8 +81,9 @@ impl WakeFlags {
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`. For `'a` the lock of the task's rq is held by this CPU, inside an
-/// RCU read-side section.
+/// The pointer is valid for `'a`. For `'a` this CPU holds the lock of the task's rq or, while it is
+/// on no rq or `current`, its `pi_lock`, inside an RCU read-side section. Who changes what is
+/// said here to be changed under the lock of the rq has both, or is the task itself.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     ptr: NonNull<bindings::task_struct>,
@@ -92,8 +93,8 @@ pub struct Task<'a> {
 impl<'a> Task<'a> {
     /// # Safety
     ///
-    /// For all of `'a` `ptr` must point to a task, the lock of its rq must be held by this CPU, and
-    /// an RCU read-side section must last.
+    /// For all of `'a` `ptr` must point to a task, this CPU must hold the lock of its rq or, while
+    /// it is on no rq or `current`, its `pi_lock`, and an RCU read-side section must last.
     #[inline]
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
         // INVARIANT: By the safety requirements.
@@ -208,13 +209,19 @@ impl<'a> Task<'a> {
     /// Is it in `cgroup` or below it?
     #[inline]
     pub fn is_in(self, cgroup: &Cgroup) -> bool {
-        self.entity().is_in(cgroup)
+        // SAFETY: Valid, and in an RCU read-side section, by the type invariant.
+        unsafe {
+            let se = addr_of_mut!((*self.ptr.as_ptr()).se);
+
+            bindings::bpf_sched_entity_belongs_to_cgrp(se, cgroup.id()) != 0
+        }
     }
 
-    /// Its entity.
+    /// Its entity, which changes with the lock of the rq held only.
     #[inline]
-    pub fn entity(self) -> Entity<'a> {
-        // SAFETY: Valid by the type invariant, whose terms are those of `from_raw()`.
+    pub fn entity(self, _cx: &RqLocked<'_>) -> Entity<'a> {
+        // SAFETY: Valid by the type invariant. The lock of the rq is held, as the token says: a
+        // question has one lock, and its tasks are on one rq.
         unsafe { Entity::from_raw(addr_of_mut!((*self.ptr.as_ptr()).se)) }
     }
 }

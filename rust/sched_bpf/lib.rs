@@ -64,10 +64,11 @@
 //! # What a policy can do
 //!
 //! A crate that is built so sees [`core`] and this crate and nothing else of the kernel. Code
-//! that is run with the lock of an rq held must not sleep, allocate, print or take a lock. Here
+//! that is run with such a lock held must not sleep, allocate, print or take a lock. Here
 //! it cannot: what does any of this takes a [`Process`] token, which [`PolicyModule::load`] gets
-//! and callbacks do not. A callback gets an [`RqLocked`] token and views of the tasks and entities
-//! it is asked about. Neither can be kept, sent elsewhere or used after the call.
+//! and callbacks do not. A callback gets an [`RqLocked`] token, or a [`PiLocked`] one where no rq is
+//! locked, and views of the tasks and entities it is asked about. Neither can be kept, sent
+//! elsewhere or used after the call.
 //!
 //! Unsafe code does not compile in such a crate, nor do attributes and macros by which safe code
 //! could do the same, such as `#[no_mangle]` and `global_asm!`.
@@ -104,6 +105,7 @@
 
 mod cgroup;
 mod context;
+mod cpus;
 mod entity;
 pub mod error;
 #[doc(hidden)]
@@ -122,6 +124,8 @@ mod verdict;
 
 pub use cgroup::Cgroup;
 pub use context::{
+    Asked,
+    PiLocked,
     Process,
     RqLocked, //
 };
@@ -162,6 +166,7 @@ pub use units::{
     Weight, //
 };
 pub use verdict::{
+    Migrate,
     Tick,
     Wakeup, //
 };
@@ -183,6 +188,7 @@ pub mod prelude {
         },
         vtable,
         Answers,
+        Asked,
         Average,
         Cgroup,
         Counter,
@@ -192,8 +198,10 @@ pub mod prelude {
         Flags,
         Instant,
         Mailbox,
+        Migrate,
         Nanos,
         PerCpu,
+        PiLocked,
         Place,
         Policy,
         PolicyModule,

@@ -3,8 +3,8 @@
 //! Messages from callbacks to code that may sleep.
 
 use super::{
-    Process,
-    RqLocked, //
+    Asked,
+    Process, //
 };
 use kernel::sync::atomic::{
     Acquire,
@@ -79,7 +79,7 @@ impl<const N: usize> Mailbox<N> {
 
     /// Leaves a message. Returns whether there was room for it.
     #[inline]
-    pub fn post(&self, _cx: &RqLocked<'_>, message: u64) -> bool {
+    pub fn post(&self, _cx: &Asked<'_>, message: u64) -> bool {
         loop {
             let number = self.posted.load(Relaxed);
             let Some((slot, before)) = self.slot(number) else {

@@ -5,10 +5,10 @@
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
 use super::{
+    Asked,
     error::code::ENOMEM,
     Process,
-    Result,
-    RqLocked, //
+    Result, //
 };
 use core::{
     mem::{
@@ -83,7 +83,7 @@ impl<T: Default + Send + Sync + 'static> PerCpu<T> {
 
     /// That of the CPU that the callback runs on, which need not be the one that it is about.
     #[inline]
-    pub fn get(&self, _cx: &RqLocked<'_>) -> &T {
+    pub fn get(&self, _cx: &Asked<'_>) -> &T {
         // SAFETY: A CPU that runs is possible, so there is a `T` by the type invariant. The code
         // stays on it, as interrupts are off; and if not, it still is one that may be shared.
         unsafe { &*bindings::this_cpu_ptr(self.0.as_ptr().cast()).cast::<T>() }
@@ -138,7 +138,7 @@ impl Counter {
 
     /// Counts `n` more. It wraps around.
     #[inline]
-    pub fn add(&self, cx: &RqLocked<'_>, n: u64) {
+    pub fn add(&self, cx: &Asked<'_>, n: u64) {
         let count = &self.0.get(cx).0;
 
         // Nobody else writes to that of this CPU, whose interrupts are off.

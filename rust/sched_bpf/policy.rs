@@ -5,11 +5,16 @@
 //! C header: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h)
 
 use super::{
-    verdict::slice_to_c,
+    verdict::{
+        cpu_to_c,
+        slice_to_c, //
+    },
     Entity,
     Error,
     Flags,
+    Migrate,
     Nanos,
+    PiLocked,
     Process,
     Result,
     RqLocked,
@@ -31,6 +36,7 @@ use core::{
 use kernel::{
     bindings,
     container_of,
+    cpu::CpuId,
     error::VTABLE_DEFAULT_ERROR,
     ffi::{
         c_char,
@@ -63,8 +69,8 @@ use pin_init::{
 /// One that is not implemented costs nothing: its place in the table stays empty, so that the
 /// hook is a nop if no other policy answers it.
 ///
-/// Methods run with the lock of an rq held and interrupts off, on several CPUs at a time. Keep
-/// them short, and let them end: unlike that of a BPF program, their run time has no limit. A
+/// Methods run with a lock held, mostly that of an rq, and interrupts off, on several CPUs at a
+/// time. Keep them short, and let them end: unlike that of a BPF program, their run time has no limit. A
 /// panic here stops the machine, so prefer `get()` to an index and `checked_add()` to a sum.
 ///
 /// A policy is shared by all CPUs. What it learns it keeps in atomics, for example in a
@@ -112,6 +118,26 @@ pub trait Policy: Send + Sync + 'static {
     ///
     /// `se` may not be queued yet; it is about to be then.
     fn slice(&self, _cx: &RqLocked<'_>, _se: Entity<'_>, _stock: Nanos) -> Option<Nanos> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// On which CPU is `p` to be queued, as it wakes up, is new or calls `execve()`? Without an
+    /// opinion it is `stock`; it was on `prev` before. A CPU that it may not run on, or that is not
+    /// active or isolated, is overruled. The balancer may move it later.
+    fn select_cpu(
+        &self,
+        _cx: &PiLocked<'_>,
+        _p: Task<'_>,
+        _prev: CpuId,
+        _flags: WakeFlags,
+        _stock: CpuId,
+    ) -> Option<CpuId> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Is it worth moving `p`, which waits, to `dst`, as the balancer would? It does not without
+    /// an opinion if `hot`: `p` ran recently, or its memory is nearer to where it is.
+    fn can_migrate(&self, _cx: &RqLocked<'_>, _p: Task<'_>, _dst: CpuId, _hot: bool) -> Migrate {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -254,6 +280,16 @@ impl<T: Policy> Table<T> {
                     } else {
                         None
                     },
+                    cfs_select_cpu: if T::HAS_SELECT_CPU {
+                        Some(Self::select_cpu)
+                    } else {
+                        None
+                    },
+                    cfs_can_migrate: if T::HAS_CAN_MIGRATE {
+                        Some(Self::can_migrate)
+                    } else {
+                        None
+                    },
                     flags: flags.into(),
                     name: Self::NAME,
                 }),
@@ -382,6 +418,57 @@ impl<T: Policy> Table<T> {
         };
 
         slice_to_c(policy.slice(&cx, se, Nanos::new(slice)))
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_ops::cfs_select_cpu`] only.
+    unsafe extern "C" fn select_cpu(
+        p: *mut bindings::task_struct,
+        prev_cpu: u64,
+        wake_flags: u64,
+        stock_cpu: u64,
+        this: *const bindings::bpf_sched_policy,
+    ) -> c_int {
+        // SAFETY: `bpf_sched_ask_cfs_select_cpu()` is called with the `pi_lock` of the task held,
+        // which is on no rq or `current`, and with interrupts off, which makes an RCU read-side
+        // section, and passes the handle of the policy. Both numbers are of CPUs.
+        let (policy, cx, p, prev, stock) = unsafe {
+            (
+                Self::policy(this),
+                PiLocked::assume(this, p),
+                Task::from_raw(p),
+                CpuId::from_u32_unchecked(prev_cpu as u32),
+                CpuId::from_u32_unchecked(stock_cpu as u32),
+            )
+        };
+
+        cpu_to_c(policy.select_cpu(&cx, p, prev, WakeFlags::new(wake_flags), stock))
+    }
+
+    /// # Safety
+    ///
+    /// To be called as [`bindings::bpf_sched_ops::cfs_can_migrate`] only.
+    unsafe extern "C" fn can_migrate(
+        p: *mut bindings::task_struct,
+        _src_cpu: u64,
+        dst_cpu: u64,
+        hot: u64,
+        this: *const bindings::bpf_sched_policy,
+    ) -> c_int {
+        // SAFETY: `bpf_sched_ask_cfs_can_migrate()` is called with the rq locked that the task is
+        // on and with interrupts off, which makes an RCU read-side section, and passes the handle
+        // of the policy. The number is that of a CPU.
+        let (policy, cx, p, dst) = unsafe {
+            (
+                Self::policy(this),
+                RqLocked::assume(this, addr_of_mut!((*p).se)),
+                Task::from_raw(p),
+                CpuId::from_u32_unchecked(dst_cpu as u32),
+            )
+        };
+
+        policy.can_migrate(&cx, p, dst, hot != 0).into()
     }
 }
 

@@ -5,9 +5,9 @@
 //! C source: [`kernel/sched/bpf/task_storage.c`](srctree/kernel/sched/bpf/task_storage.c)
 
 use super::{
+    Asked,
     Process,
     Result,
-    RqLocked,
     Task, //
 };
 use core::{
@@ -97,7 +97,7 @@ impl<V: Default + Send + Sync + 'static> TaskStorage<V> {
 
     /// The state of `task`, if there is some.
     #[inline]
-    pub fn get<'a>(&'a self, _cx: &'a RqLocked<'_>, task: Task<'a>) -> Option<&'a V> {
+    pub fn get<'a>(&'a self, _cx: &'a Asked<'_>, task: Task<'a>) -> Option<&'a V> {
         // SAFETY: Nothing is added.
         unsafe { self.state(task, null_mut()) }
     }
@@ -107,7 +107,7 @@ impl<V: Default + Send + Sync + 'static> TaskStorage<V> {
     /// [`None`] if there is no memory for it. Then it may be there the next time: it is allocated
     /// without waiting.
     #[inline]
-    pub fn get_or_default<'a>(&'a self, cx: &'a RqLocked<'_>, task: Task<'a>) -> Option<&'a V> {
+    pub fn get_or_default<'a>(&'a self, cx: &'a Asked<'_>, task: Task<'a>) -> Option<&'a V> {
         self.get(cx, task).or_else(|| {
             let mut init = ManuallyDrop::new(V::default());
 
@@ -121,8 +121,8 @@ impl<V: Default + Send + Sync + 'static> TaskStorage<V> {
     /// `init` must be null or point to a `V` that may be moved out.
     #[inline]
     unsafe fn state<'a>(&'a self, task: Task<'a>, init: *mut V) -> Option<&'a V> {
-        // SAFETY: The storage is valid and the task is too, its rq is locked, and interrupts are
-        // off, by the type invariants; `init` is copied, which is a move by the safety requirement.
+        // SAFETY: The storage is valid and the task is too, it is locked, and interrupts are off,
+        // by the type invariants; `init` is copied, which is a move by the safety requirement.
         let state = unsafe {
             bindings::bpf_sched_task_storage_get(self.map.as_ptr(), task.as_ptr(), init.cast())
         };

@@ -22,8 +22,10 @@ mod kunit {
         Instant,
         LocalModule,
         Mailbox,
+        Migrate,
         Nanos,
         PerCpu,
+        PiLocked,
         Place,
         Policy,
         Process,
@@ -143,14 +145,14 @@ mod kunit {
 
         fn check_preempt_wakeup(
             &self,
-            _: &RqLocked<'_>,
+            cx: &RqLocked<'_>,
             curr: Task<'_>,
             p: Task<'_>,
             flags: WakeFlags,
         ) -> Wakeup {
             if !flags.is_sync()
                 && curr.pid() == p.pid()
-                && curr.entity().task().is_some_and(|t| t.tgid() == p.tgid())
+                && curr.entity(cx).task().is_some_and(|t| t.tgid() == p.tgid())
             {
                 Wakeup::Preempt
             } else {
@@ -185,6 +187,33 @@ mod kunit {
 
         fn slice(&self, _: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
             se.task().map(|_| stock - Nanos::from_millis(1))
+        }
+
+        fn select_cpu(
+            &self,
+            cx: &PiLocked<'_>,
+            p: Task<'_>,
+            prev: CpuId,
+            flags: WakeFlags,
+            stock: CpuId,
+        ) -> Option<CpuId> {
+            if cx.policy_id() != 7 || !p.may_run_on(stock) || flags.is_fork() {
+                None
+            } else if flags.is_sync() {
+                Some(prev)
+            } else {
+                Some(stock)
+            }
+        }
+
+        fn can_migrate(&self, _: &RqLocked<'_>, p: Task<'_>, dst: CpuId, hot: bool) -> Migrate {
+            if dst.as_u32() == p.cpu().as_u32() {
+                Migrate::NoOpinion
+            } else if hot {
+                Migrate::Stay
+            } else {
+                Migrate::Migrate
+            }
         }
     }
 
@@ -237,6 +266,15 @@ mod kunit {
             c_int::from(Tick::Resched),
             bindings::bpf_sched_verdict_BPF_SCHED_RESCHED
         );
+        assert_eq!(c_int::from(Migrate::default()), 0);
+        assert_eq!(
+            c_int::from(Migrate::Stay),
+            bindings::bpf_sched_verdict_BPF_SCHED_STAY
+        );
+        assert_eq!(
+            c_int::from(Migrate::Migrate),
+            bindings::bpf_sched_verdict_BPF_SCHED_MIGRATE
+        );
     }
 
     #[test]
@@ -248,6 +286,8 @@ mod kunit {
         assert!(ops.cfs_wakeup_preempt_entity.is_none());
         assert!(ops.cfs_check_preempt_tick.is_none());
         assert!(ops.cfs_slice.is_none());
+        assert!(ops.cfs_select_cpu.is_none());
+        assert!(ops.cfs_can_migrate.is_none());
         Ok(())
     }
 
@@ -294,6 +334,8 @@ mod kunit {
         let entity = ops.cfs_wakeup_preempt_entity.ok_or(EINVAL)?;
         let tick = ops.cfs_check_preempt_tick.ok_or(EINVAL)?;
         let slice = ops.cfs_slice.ok_or(EINVAL)?;
+        let select = ops.cfs_select_cpu.ok_or(EINVAL)?;
+        let migrate = ops.cfs_can_migrate.ok_or(EINVAL)?;
         let sync = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC.into();
         let fork = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK.into();
 
@@ -302,6 +344,7 @@ mod kunit {
             // table of the callbacks.
             unsafe {
                 let se = &raw mut (*p).se;
+                let cpu = u64::from(Task::from_raw(p).cpu().as_u32());
 
                 [
                     wakeup(p, p, 0, &this),
@@ -311,6 +354,12 @@ mod kunit {
                     tick(se, 999_999, &this),
                     tick(se, 1_000_000, &this),
                     slice(se, 3_000_000, &this),
+                    select(p, cpu + 1, 0, cpu, &this) - cpu as c_int,
+                    select(p, cpu + 1, sync, cpu, &this) - cpu as c_int,
+                    select(p, cpu + 1, fork, cpu, &this),
+                    migrate(p, cpu, cpu, 1, &this),
+                    migrate(p, cpu, cpu + 1, 1, &this),
+                    migrate(p, cpu, cpu + 1, 0, &this),
                 ]
             }
         })?;
@@ -322,6 +371,12 @@ mod kunit {
             Tick::Keep.into(),
             Tick::Resched.into(),
             2_000_000,
+            bindings::bpf_sched_verdict_BPF_SCHED_CPU_0,
+            bindings::bpf_sched_verdict_BPF_SCHED_CPU_0 + 1,
+            0,
+            Migrate::NoOpinion.into(),
+            Migrate::Stay.into(),
+            Migrate::Migrate.into(),
         ];
         assert_eq!(got, expected);
         Ok(())
@@ -380,7 +435,7 @@ mod kunit {
             // SAFETY: This is a question about `p`, whose entity this is.
             let (cx, task) =
                 unsafe { (RqLocked::assume(&this, &raw mut (*p).se), Task::from_raw(p)) };
-            let se = task.entity();
+            let se = task.entity(&cx);
 
             (
                 task.comm(),
@@ -401,11 +456,16 @@ mod kunit {
                     // is not.
                     se.is_in_id(1),
                     !se.is_in_id(u64::MAX),
+                    !cx.is_idle(task.cpu()),
+                    cx.nr_runnable(task.cpu()) >= 1,
+                    (1..=1024).contains(&cx.capacity(task.cpu())),
+                    cx.node(task.cpu()) < 1024,
+                    cx.share_cache(task.cpu(), task.cpu()),
                 ],
             )
         })?;
         assert!(comm.starts_with(b"kunit"));
-        assert_eq!(seen, [true; 14]);
+        assert_eq!(seen, [true; 19]);
         assert!(CpuId::from_u32(nr_cpu_ids).is_none());
         Ok(())
     }

@@ -74,13 +74,13 @@ impl Last {
 impl Pattern {
     /// How long `task` runs between two sleeps, with what is to be learned of those since its last
     /// request; [`None`] if it has never slept.
-    fn learn(&self, task: Task<'_>) -> Option<Nanos> {
+    fn learn(&self, cx: &RqLocked<'_>, task: Task<'_>) -> Option<Nanos> {
         let slept = self.nr_sleeps.advance(task.nr_sleeps() as u64);
 
         if slept == 0 {
             return self.run.get();
         }
-        let ran = self.exec_time.advance(task.entity().exec_time().as_nanos());
+        let ran = self.exec_time.advance(task.entity(cx).exec_time().as_nanos());
 
         Some(self.run.add(Nanos::new(ran / slept)))
     }
@@ -115,7 +115,7 @@ impl Policy for Latency {
             self.forgotten.add(cx, 1);
             return None;
         };
-        let run = pattern.learn(task)?;
+        let run = pattern.learn(cx, task)?;
         let request = Nanos::new(run.as_nanos().saturating_mul(2)).max(SHORTEST);
 
         (run <= short && request < stock).then_some(request)

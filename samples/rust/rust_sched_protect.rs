@@ -94,12 +94,14 @@ impl Policy for Protect {
 
     fn check_preempt_wakeup(
         &self,
-        _: &RqLocked<'_>,
+        cx: &RqLocked<'_>,
         curr: Task<'_>,
         wakee: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        match (self.contains(curr.entity()), self.contains(wakee.entity())) {
+        let (curr, wakee) = (curr.entity(cx), wakee.entity(cx));
+
+        match (self.contains(curr), self.contains(wakee)) {
             (false, true) => Wakeup::Preempt,
             (true, false) => Wakeup::NoPreempt,
             _ => Wakeup::NoOpinion,

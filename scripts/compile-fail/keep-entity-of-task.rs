@@ -14,12 +14,12 @@ impl Policy for Example {
 
     fn check_preempt_wakeup(
         &self,
-        _: &RqLocked<'_>,
+        cx: &RqLocked<'_>,
         _: Task<'_>,
         wakee: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        later(wakee.entity());
+        later(wakee.entity(cx));
 
         Wakeup::NoOpinion
     }

@@ -12,12 +12,12 @@ impl Policy for Example {
 
     fn check_preempt_wakeup(
         &self,
-        _: &RqLocked<'_>,
+        cx: &RqLocked<'_>,
         curr: Task<'_>,
         wakee: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        if wakee.entity().deadline() < curr.entity().deadline() {
+        if wakee.entity(cx).deadline() < curr.entity(cx).deadline() {
             Wakeup::Preempt
         } else {
             Wakeup::NoOpinion

@@ -12,12 +12,12 @@ impl Policy for Example {
 
     fn check_preempt_wakeup(
         &self,
-        _: &RqLocked<'_>,
+        cx: &RqLocked<'_>,
         _: Task<'_>,
         wakee: Task<'_>,
         _: WakeFlags,
     ) -> Wakeup {
-        let ns = unsafe { core::mem::transmute::<VirtualTime, Nanos>(wakee.entity().vruntime()) };
+        let ns = unsafe { core::mem::transmute::<VirtualTime, Nanos>(wakee.entity(cx).vruntime()) };
 
         if ns < Nanos::from_millis(1) {
             Wakeup::Preempt

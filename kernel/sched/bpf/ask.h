@@ -4,7 +4,7 @@
 
 /*
  * Asks policies. This is what runs at a decision point of the fair class, inlined
- * into wakeup.c and request.c; whom to ask, in which order and how to call them is
+ * into wakeup.c, request.c and placement.c; whom to ask, in which order and how to call them is
  * prepared in policy.c and scope.c. Here is the usual case, one policy that has no
  * opinion; the others are in ask.c.
  */
@@ -53,7 +53,8 @@ static __always_inline bool bpf_sched_core_is_taken(struct rq *rq)
 /*
  * Begin to ask about @p and, for a wakeup, @other.
  *
- * Context: the lock of @rq is held, so that cgroups, scopes and policies stay.
+ * Context: interrupts are off, so that cgroups, scopes and policies stay. The lock of
+ * @rq is held; NULL if a question is about no rq.
  */
 static __always_inline struct bpf_sched_whom
 bpf_sched_whom(struct rq *rq, struct task_struct *p, struct task_struct *other)
@@ -96,10 +97,12 @@ static __always_inline int bpf_sched_run(const struct bpf_prog *prog, const void
 /* The parameters of a hook as members of a struct, and those as arguments. */
 #define BPF_SCHED_MEMBERS_2(a, b)	a; b;
 #define BPF_SCHED_MEMBERS_3(a, b, c)	a; b; c;
+#define BPF_SCHED_MEMBERS_4(a, b, c, d)	a; b; c; d;
 #define BPF_SCHED_MEMBERS(...)						\
 	CONCATENATE(BPF_SCHED_MEMBERS_, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
 #define BPF_SCHED_OF_2(s, a, b)		(s)->a, (s)->b
 #define BPF_SCHED_OF_3(s, a, b, c)	(s)->a, (s)->b, (s)->c
+#define BPF_SCHED_OF_4(s, a, b, c, d)	(s)->a, (s)->b, (s)->c, (s)->d
 #define BPF_SCHED_OF(s, ...)						\
 	CONCATENATE(BPF_SCHED_OF_, COUNT_ARGS(__VA_ARGS__))(s, __VA_ARGS__)
 

@@ -7,7 +7,8 @@
  * of the scheduler includes. With no policy attached each function here is one
  * patched nop for each hook that it serves; with CONFIG_BPF_SCHED off it is nothing.
  *
- * All of them are called with the lock of the rq held and its clock updated.
+ * All of them but bpf_sched_select_cpu() are called with the lock of the rq held and its
+ * clock updated.
  */
 
 #ifdef CONFIG_BPF_SCHED
@@ -31,6 +32,9 @@ void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
 u64 __bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 void __bpf_sched_yield(struct sched_entity *se);
+int __bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu);
+bool __bpf_sched_is_hot(struct rq *src_rq, struct task_struct *p, int dst_cpu,
+			const struct sched_domain *sd, bool hot);
 
 /* What the wakee @p does to rq->donor; PREEMPT_WAKEUP_PICK: what it does anyway. */
 static __always_inline enum preempt_wakeup_action
@@ -101,6 +105,30 @@ static __always_inline void bpf_sched_yield(struct sched_entity *se)
 		__bpf_sched_yield(se);
 }
 
+/* The CPU that @p is queued on: @cpu, if nobody says something else. pi_lock is held. */
+static __always_inline int
+bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu)
+{
+	if (bpf_sched_hook_enabled(cfs_select_cpu))
+		return __bpf_sched_select_cpu(p, prev_cpu, wake_flags, cpu);
+
+	return cpu;
+}
+
+/*
+ * Is @p to be taken for cache-hot, when the balancer of @sd looks at moving it from
+ * @src_rq to @dst_cpu? @hot, if nobody says something else.
+ */
+static __always_inline long
+bpf_sched_is_hot(struct rq *src_rq, struct task_struct *p, int dst_cpu,
+		 const struct sched_domain *sd, long hot)
+{
+	if (bpf_sched_hook_enabled(cfs_can_migrate))
+		return __bpf_sched_is_hot(src_rq, p, dst_cpu, sd, hot);
+
+	return hot;
+}
+
 #else /* !CONFIG_BPF_SCHED: */
 
 static inline enum preempt_wakeup_action
@@ -125,6 +153,19 @@ bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 }
 
 static inline void bpf_sched_yield(struct sched_entity *se) {}
+
+static inline int
+bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu)
+{
+	return cpu;
+}
+
+static inline long
+bpf_sched_is_hot(struct rq *src_rq, struct task_struct *p, int dst_cpu,
+		 const struct sched_domain *sd, long hot)
+{
+	return hot;
+}
 
 #endif /* !CONFIG_BPF_SCHED */
 

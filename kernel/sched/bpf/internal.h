@@ -34,13 +34,17 @@ extern const char * const bpf_sched_hook_names[BPF_SCHED_NR_HOOKS];
  * short	a request is to end that has just begun
  * custom	a task that has a slice of its own is to get a longer one
  * delegated	a request longer than without a policy, of one attached by token
+ * cpu		a task is to be put where it may not run, or where nobody balances
+ * balance	a task is to stay, but balancing has failed too often
  */
 #define BPF_SCHED_BOUNDS						\
 	BPF_SCHED_BOUND(slice)						\
 	BPF_SCHED_BOUND(eligible)					\
 	BPF_SCHED_BOUND(short)						\
 	BPF_SCHED_BOUND(custom)						\
-	BPF_SCHED_BOUND(delegated)
+	BPF_SCHED_BOUND(delegated)					\
+	BPF_SCHED_BOUND(cpu)						\
+	BPF_SCHED_BOUND(balance)
 
 enum bpf_sched_bound {
 #define BPF_SCHED_BOUND(bound) BPF_SCHED_BOUND_##bound,

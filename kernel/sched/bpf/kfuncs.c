@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What policies may call to identify the entities they are asked about: kfuncs for
- * those in BPF, exported for those in Rust.
+ * What policies may call to identify the entities they are asked about, kfuncs for
+ * those in BPF, exported for those in Rust; and which kfuncs there are for them.
  */
 
 #include <linux/bpf.h>
@@ -184,6 +184,11 @@ BTF_ID_FLAGS(func, bpf_sched_entity_belongs_to_cgrp, KF_RCU)
 BTF_ID_FLAGS(func, bpf_sched_entity_lag, KF_RCU)
 BTF_ID_FLAGS(func, bpf_sched_entity_eligible, KF_RCU)
 BTF_ID_FLAGS(func, bpf_sched_entity_nr_runnable, KF_RCU)
+BTF_ID_FLAGS(func, bpf_sched_cpu_is_idle)
+BTF_ID_FLAGS(func, bpf_sched_cpu_nr_runnable)
+BTF_ID_FLAGS(func, bpf_sched_cpu_capacity)
+BTF_ID_FLAGS(func, bpf_sched_cpu_node)
+BTF_ID_FLAGS(func, bpf_sched_cpus_share_cache)
 BTF_KFUNCS_END(bpf_sched_kfunc_ids)
 
 /*

@@ -252,6 +252,13 @@ void bpf_sched_assert_locked(struct sched_entity *se)
 		lockdep_assert_irqs_disabled();
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_assert_locked, "SCHED_BPF");
+
+/* The same for a question that is asked with the pi_lock of @p held. */
+void bpf_sched_assert_pi_locked(struct task_struct *p)
+{
+	lockdep_assert_held(&p->pi_lock);
+}
+EXPORT_SYMBOL_NS_GPL(bpf_sched_assert_pi_locked, "SCHED_BPF");
 #endif
 
 #ifdef CONFIG_RUST_BPF_SCHED_KUNIT_TEST

@@ -61,6 +61,16 @@ static int pin_to_cpu(pid_t pid, int cpu)
 	return sched_setaffinity(pid, sizeof(set), &set) ? -errno : 0;
 }
 
+static int pin_to_both(pid_t pid)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(TEST_CPU, &set);
+	CPU_SET(LOAD_CPU, &set);
+	return sched_setaffinity(pid, sizeof(set), &set) ? -errno : 0;
+}
+
 bool setup_cpus(void)
 {
 	return sysconf(_SC_NPROCESSORS_ONLN) > LOAD_CPU && !pin_to_cpu(0, TEST_CPU);
@@ -168,6 +178,8 @@ static int become(const struct load_attr *attr)
 	if (attr->new_session && setsid() < 0)
 		return -errno;
 	err = pin_to_cpu(0, attr->on_test_cpu ? TEST_CPU : LOAD_CPU);
+	if (!err && attr->on_both)
+		err = pin_to_both(0);
 	if (err)
 		return err;
 	return syscall(SYS_sched_setattr, 0, &sa, 0) ? -errno : 0;
@@ -220,6 +232,11 @@ void load_stop(struct load *load)
 int load_move_to_cpu(const struct load *load, int cpu)
 {
 	return pin_to_cpu(load->pid, cpu);
+}
+
+int load_move_to_both(const struct load *load)
+{
+	return pin_to_both(load->pid);
 }
 
 int load_move_to_cgroup(const struct load *load, const char *cgroup)
@@ -380,9 +397,24 @@ uint64_t switches(pid_t pid)
 	       status_field(buf, "nonvoluntary_ctxt_switches:");
 }
 
+int cpu_of(pid_t pid)
+{
+	char path[64], buf[1024], *field;
+	int i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_file(path, buf, sizeof(buf)))
+		return -ESRCH;
+	/* The 39th, of which the second may have spaces and ends with the last bracket. */
+	field = strrchr(buf, ')');
+	for (i = 2; field && i < 39; i++)
+		field = strchr(field + 1, ' ');
+	return field ? atoi(field) : -ENODATA;
+}
+
 const char * const hook_names[NR_HOOKS] = {
 	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
-	"cfs_slice",
+	"cfs_slice", "cfs_select_cpu", "cfs_can_migrate",
 };
 
 #define MAX_COLUMNS	32
@@ -495,6 +527,8 @@ static struct counters this_row(const struct table *t)
 		.overruled_short = number(t, "overruled_short"),
 		.overruled_custom = number(t, "overruled_custom"),
 		.overruled_delegated = number(t, "overruled_delegated"),
+		.overruled_cpu = number(t, "overruled_cpu"),
+		.overruled_balance = number(t, "overruled_balance"),
 		.differ = number(t, "differ"),
 		.timed = number(t, "timed"),
 		.time_ns = number(t, "time_ns"),

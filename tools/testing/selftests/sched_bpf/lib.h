@@ -56,6 +56,7 @@ struct load_attr {
 	const char *cgroup;	/* path to join first, or NULL */
 	bool new_session;	/* setsid(): a new autogroup */
 	bool on_test_cpu;	/* else on LOAD_CPU */
+	bool on_both;		/* else on one of them */
 	int fd;			/* what a READER reads */
 };
 
@@ -65,6 +66,7 @@ void load_stop(struct load *load);
 
 /* Put a running load elsewhere, or make it a deadline task of 5 ms in 10 ms. */
 int load_move_to_cpu(const struct load *load, int cpu);
+int load_move_to_both(const struct load *load);
 int load_move_to_cgroup(const struct load *load, const char *cgroup);
 int load_make_deadline(const struct load *load);
 
@@ -100,6 +102,9 @@ bool is_prompter(struct rounds r, struct rounds stock);
 uint64_t cpu_time_ns(pid_t pid);
 uint64_t switches(pid_t pid);
 
+/* The CPU that it runs on, or did; negative errno. */
+int cpu_of(pid_t pid);
+
 /* The size of a request without a policy: a knob of the kernel. */
 #define BASE_SLICE	"/sys/kernel/debug/sched/base_slice_ns"
 
@@ -127,12 +132,12 @@ struct counters {
 	uint64_t id, prog;
 	uint64_t calls, negative, zero, positive;
 	uint64_t overruled, overruled_slice, overruled_eligible, overruled_short;
-	uint64_t overruled_custom, overruled_delegated;
+	uint64_t overruled_custom, overruled_delegated, overruled_cpu, overruled_balance;
 	uint64_t differ, timed, time_ns, max_ns;
 };
 
 /* The hooks, as the tables name them. */
-#define NR_HOOKS	4
+#define NR_HOOKS	6
 extern const char * const hook_names[NR_HOOKS];
 
 /*

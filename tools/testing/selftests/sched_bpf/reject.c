@@ -61,7 +61,7 @@ static void expect_refused(struct __test_metadata *_metadata, const char *prog_n
 
 REFUSED(unknown_hook, NULL, "unknown hook 'cfs_no_such_hook'")
 REFUSED(not_a_hook, NULL,
-	"cfs_wakeup_preempt_entity, cfs_check_preempt_tick, cfs_slice")
+	"cfs_check_preempt_tick, cfs_slice, cfs_select_cpu, cfs_can_migrate")
 REFUSED(returns_nothing, NULL, "R0 !read_ok")
 REFUSED(writes_task, NULL, "only read is supported")
 REFUSED(reads_beyond_context, NULL, "func 'cfs_check_preempt_wakeup' doesn't have 5-th argument")

@@ -316,7 +316,7 @@ impl Hash {
             SchedPolicy::Other => 1,
         };
         let hash = self
-            .entity(cx, task.entity())
+            .entity(cx, task.entity(cx))
             .add(task.pid() as u64)
             .add(task.tgid() as u64)
             .add(task.nice() as u64)

@@ -28,12 +28,26 @@ int BPF_PROG(empty_slice, struct sched_entity *se, u64 slice)
 	return 0;
 }
 
+SEC("struct_ops")
+int BPF_PROG(empty_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu)
+{
+	return 0;
+}
+
+SEC("struct_ops")
+int BPF_PROG(empty_migrate, struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot)
+{
+	return 0;
+}
+
 SEC(".struct_ops.link")
 struct bpf_sched_ops empty = {
 	.cfs_check_preempt_wakeup	= (void *)empty_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)empty_entity,
 	.cfs_check_preempt_tick		= (void *)empty_tick,
 	.cfs_slice			= (void *)empty_slice,
+	.cfs_select_cpu			= (void *)empty_select,
+	.cfs_can_migrate		= (void *)empty_migrate,
 	.name				= "bpf_empty",
 };
 
@@ -43,6 +57,8 @@ struct bpf_sched_ops empty_shadow = {
 	.cfs_wakeup_preempt_entity	= (void *)empty_entity,
 	.cfs_check_preempt_tick		= (void *)empty_tick,
 	.cfs_slice			= (void *)empty_slice,
+	.cfs_select_cpu			= (void *)empty_select,
+	.cfs_can_migrate		= (void *)empty_migrate,
 	.flags				= BPF_SCHED_F_SHADOW,
 	.name				= "shadow_empty",
 };

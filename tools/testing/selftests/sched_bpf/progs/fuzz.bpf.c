@@ -66,12 +66,26 @@ int BPF_PROG(any_slice, struct sched_entity *se, u64 slice,
 	return answer();
 }
 
+SEC("struct_ops")
+int BPF_PROG(any_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu)
+{
+	return answer();
+}
+
+SEC("struct_ops")
+int BPF_PROG(any_migrate, struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot)
+{
+	return answer();
+}
+
 SEC(".struct_ops.link")
 struct bpf_sched_ops fuzz = {
 	.cfs_check_preempt_wakeup	= (void *)any_wakeup,
 	.cfs_wakeup_preempt_entity	= (void *)any_entity,
 	.cfs_check_preempt_tick		= (void *)any_tick,
 	.cfs_slice			= (void *)any_slice,
+	.cfs_select_cpu			= (void *)any_select,
+	.cfs_can_migrate		= (void *)any_migrate,
 	.name				= "fuzz",
 };
 
@@ -81,6 +95,8 @@ struct bpf_sched_ops fuzz_shadow = {
 	.cfs_wakeup_preempt_entity	= (void *)any_entity,
 	.cfs_check_preempt_tick		= (void *)any_tick,
 	.cfs_slice			= (void *)any_slice,
+	.cfs_select_cpu			= (void *)any_select,
+	.cfs_can_migrate		= (void *)any_migrate,
 	.flags				= BPF_SCHED_F_SHADOW,
 	.name				= "fuzz_shadow",
 };

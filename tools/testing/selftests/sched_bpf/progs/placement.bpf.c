@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A policy that places the tasks of one session, by what the test sets. */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "placement.h"
+
+/* Of this one and its children, as none of them changes its session. */
+__u32 parent_tgid;
+
+enum place place;
+int select_answer;
+int migrate_answer;
+
+/* How often it was asked so, and what it was told the last time. */
+__u64 selects, forks, execs, migrates, hots;
+__u64 last_prev, last_stock, last_src, last_dst;
+
+/* How often it was asked about a task that is on an rq and does not run. */
+__u64 queued;
+
+/* Where they woke up. */
+__u64 woken_on[2];
+
+/* CPUs to look at, and what is seen. */
+__u32 looked_at[2];
+struct cpu_view views[2];
+
+static bool is_of_test(struct task_struct *p)
+{
+	return p->tgid == parent_tgid || p->real_parent->tgid == parent_tgid ||
+	       p->real_parent->real_parent->tgid == parent_tgid;
+}
+
+static void look(struct cpu_view *view, __u32 cpu, __u32 other)
+{
+	view->is_idle = bpf_sched_cpu_is_idle(cpu);
+	view->nr_runnable = bpf_sched_cpu_nr_runnable(cpu);
+	view->capacity = bpf_sched_cpu_capacity(cpu);
+	view->node = bpf_sched_cpu_node(cpu);
+	view->share_cache = bpf_sched_cpus_share_cache(cpu, other);
+}
+
+SEC("struct_ops")
+int BPF_PROG(place_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu)
+{
+	if (!is_of_test(p))
+		return 0;
+
+	selects++;
+	forks += !!(wake_flags & BPF_SCHED_WAKE_FORK);
+	execs += p == bpf_get_current_task_btf();
+	queued += p->on_rq && p != bpf_get_current_task_btf();
+	last_prev = prev_cpu;
+	last_stock = stock_cpu;
+	look(&views[0], looked_at[0], looked_at[1]);
+	look(&views[1], looked_at[1], looked_at[0]);
+
+	switch (place) {
+	case OTHER:
+		return BPF_SCHED_CPU_0 + !prev_cpu;
+	case ANY:
+		return bpf_get_prandom_u32() % 4;
+	default:
+		return select_answer;
+	}
+}
+
+SEC("struct_ops")
+int BPF_PROG(place_migrate, struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot)
+{
+	if (!is_of_test(p))
+		return 0;
+
+	migrates++;
+	hots += hot;
+	last_src = src_cpu;
+	last_dst = dst_cpu;
+
+	return place == ANY ? (int)(bpf_get_prandom_u32() % 3) - 1 : migrate_answer;
+}
+
+static int note_wakeup(struct task_struct *p)
+{
+	if (is_of_test(p))
+		woken_on[p->thread_info.cpu & 1]++;
+
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(note_wakee, struct task_struct *p)
+{
+	return note_wakeup(p);
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(note_new, struct task_struct *p)
+{
+	return note_wakeup(p);
+}
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops both = {
+	.cfs_select_cpu		= (void *)place_select,
+	.cfs_can_migrate	= (void *)place_migrate,
+	.name			= "place",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops only_select = {
+	.cfs_select_cpu		= (void *)place_select,
+	.name			= "place_select",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops only_migrate = {
+	.cfs_can_migrate	= (void *)place_migrate,
+	.name			= "place_migrate",
+};
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops shadow = {
+	.cfs_select_cpu		= (void *)place_select,
+	.cfs_can_migrate	= (void *)place_migrate,
+	.flags			= BPF_SCHED_F_SHADOW,
+	.name			= "place_shadow",
+};
+
+char LICENSE[] SEC("license") = "GPL";
