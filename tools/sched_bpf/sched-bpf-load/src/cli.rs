@@ -22,6 +22,8 @@ pub enum Action {
     Serve(ServeArgs),
     /// Run the hogs and print the CPU time and the switches they had
     Hogs(HogsArgs),
+    /// Run chains of threads that hand requests on, and print how many they served
+    Chains(ChainsArgs),
     /// Run both without, with and without the policy of sched-bpf, and compare (needs root)
     Demo(DemoArgs),
 }
@@ -141,6 +143,72 @@ pub struct HogsArgs {
     pub cgroup: Option<PathBuf>,
 }
 
+/// Arguments of `chains`.
+#[derive(Args, Debug)]
+pub struct ChainsArgs {
+    /// Number of chains
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=16)
+    )]
+    pub chains: u32,
+
+    /// How many of them are busy at a time; which, changes with each period
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=16)
+    )]
+    pub busy: u32,
+
+    /// Threads of a chain, through which each request goes
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(2..=16)
+    )]
+    pub threads: u32,
+
+    /// Work of a thread for a request: the time it takes on an idle CPU, in microseconds
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
+    pub work_us: u64,
+
+    /// Length of a period in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u64).range(1..=10_000)
+    )]
+    pub period_ms: u64,
+
+    /// Bind each chain to one of the first so many CPUs, with its neighbours
+    #[arg(
+        long,
+        value_name = "CPUS",
+        value_parser = clap::value_parser!(u32).range(1..=1024)
+    )]
+    pub pin: Option<u32>,
+
+    /// How long to measure, in seconds
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 6,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub seconds: u64,
+}
+
 /// Arguments of `demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
@@ -227,5 +295,6 @@ mod tests {
         assert!(!parse("x demo --cap 1001"));
         assert!(!parse("x demo --weight 0"));
         assert!(!parse("x demo --base-slice 101"));
+        assert!(!parse("x chains --threads 1"));
     }
 }

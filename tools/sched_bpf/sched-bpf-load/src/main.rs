@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A request/response service beside CPU hogs: what a scheduling policy does.
+//! A request/response service beside CPU hogs, and chains of threads: what a scheduling policy
+//! does.
 
 mod cgroup;
+mod chains;
 mod child;
 mod cli;
 mod cpu;
@@ -25,6 +27,7 @@ fn act(cli: Cli) -> Result<()> {
     match cli.action {
         Action::Serve(args) => serve::serve(&args),
         Action::Hogs(args) => hogs::hogs(&args),
+        Action::Chains(args) => chains::chains(&args),
         Action::Demo(args) => demo::demo(&args),
     }
 }

@@ -82,7 +82,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 68
+ktap_set_plan 70
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -226,6 +226,14 @@ ended maps_end 0 "^attached: remember"
 status loadall 0 "^$" "$BPFTOOL" prog loadall "$DIR/readme.bpf.o" "$PINS/readme" autoattach
 status loadall_attached 0 "protect_batch +bpf +system" "$TOOL" list
 rm -rf "$PINS/readme"
+
+# What comes with it.
+policies=$(dirname "$(readlink -f "$(command -v "$TOOL")")")/../policies
+start ^attached "$TOOL" attach "$policies/beside.bpf.o" --all
+seq 100000 | cat | cat > /dev/null
+status beside 0 "cfs_select_cpu .*positive [1-9]" "$BPFTOOL" sched show name beside
+kill "$loader"
+ended beside_end 0 "^attached: beside"
 
 # Too much time.
 echo 1 > "$KNOBS/max_share"
