@@ -143,7 +143,7 @@ BPF_SCHED_HOOK(cfs_slice,
  * ``int cfs_select_cpu(struct task_struct *p, u64 prev_cpu, u64 wake_flags,
  * u64 stock_cpu, const struct bpf_sched_policy *this)``
  *
- * Where is @p to be queued? Asked after select_task_rq_fair() chose, for a wakeup, a
+ * Where is @p to be queued? Asked after select_task_rq_fair() has chosen, for a wakeup, a
  * new task and execve(), if @p may run on more than one CPU. Not asked if the waker
  * insists on its own CPU (WF_CURRENT_CPU), as a seccomp notification may.
  *

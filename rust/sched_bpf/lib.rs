@@ -66,8 +66,8 @@
 //! A crate that is built so sees [`core`] and this crate and nothing else of the kernel. Code
 //! that is run with such a lock held must not sleep, allocate, print or take a lock. Here
 //! it cannot: what does any of this takes a [`Process`] token, which [`PolicyModule::load`] gets
-//! and callbacks do not. A callback gets an [`RqLocked`] token, or a [`PiLocked`] one where no rq is
-//! locked, and views of the tasks and entities it is asked about. Neither can be kept, sent
+//! and callbacks do not. A callback gets an [`RqLocked`] token, or a [`PiLocked`] one where no rq
+//! is locked, and views of the tasks and entities it is asked about. Neither can be kept, sent
 //! elsewhere or used after the call.
 //!
 //! Unsafe code does not compile in such a crate, nor do attributes and macros by which safe code

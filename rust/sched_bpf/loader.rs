@@ -40,7 +40,7 @@ pub trait PolicyModule {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)>;
 
     /// Works in process context: once after the policy was attached, and again after each
-    /// [`schedule_work()`](super::RqLocked::schedule_work) of a callback. Not twice at a time.
+    /// [`schedule_work()`](super::Asked::schedule_work) of a callback. Not twice at a time.
     ///
     /// This is the place to look at what callbacks have left, in a [`Mailbox`](super::Mailbox) or
     /// elsewhere, to print it, and to [`replace()`](Registration::replace) what is attached.

@@ -5,8 +5,8 @@
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
 use super::{
-    Asked,
     error::code::ENOMEM,
+    Asked,
     Process,
     Result, //
 };

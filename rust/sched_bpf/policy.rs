@@ -70,8 +70,9 @@ use pin_init::{
 /// hook is a nop if no other policy answers it.
 ///
 /// Methods run with a lock held, mostly that of an rq, and interrupts off, on several CPUs at a
-/// time. Keep them short, and let them end: unlike that of a BPF program, their run time has no limit. A
-/// panic here stops the machine, so prefer `get()` to an index and `checked_add()` to a sum.
+/// time. Keep them short, and let them end: unlike that of a BPF program, their run time has no
+/// limit. A panic here stops the machine, so prefer `get()` to an index and `checked_add()` to a
+/// sum.
 ///
 /// A policy is shared by all CPUs. What it learns it keeps in atomics, for example in a
 /// [`TaskStorage`](super::TaskStorage).

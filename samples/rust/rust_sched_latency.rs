@@ -80,7 +80,9 @@ impl Pattern {
         if slept == 0 {
             return self.run.get();
         }
-        let ran = self.exec_time.advance(task.entity(cx).exec_time().as_nanos());
+        let ran = self
+            .exec_time
+            .advance(task.entity(cx).exec_time().as_nanos());
 
         Some(self.run.add(Nanos::new(ran / slept)))
     }

@@ -1,26 +1,32 @@
 # What was compiled of the hooks. Sourced by scripts/check.
 
-# With the option off fair.c compiles to what it was: the instructions of the file
-# before the patch that adds the option, compiled by the same command, are those of
-# the patched one.
+# With the option off fair.c and core.c compile to what they were: the instructions of
+# the files before the patch that adds the option, compiled by the same command, are
+# those of the patched ones.
 off_is_unchanged() {
 	mkdir -p "$scratch/off"
 	before=$(git -C "$TREE" log -1 --format=%H --diff-filter=A "$base..$tip" -- kernel/sched/bpf/hooks.h)^
-	git -C "$TREE" show "$before:kernel/sched/fair.c" >"$scratch/off/fair.c"
+	for file in fair core; do
+		git -C "$TREE" show "$before:kernel/sched/$file.c" >"$scratch/off/$file.c"
+	done
 	cat >"$scratch/off/run" <<-'EOF'
 		set -euo pipefail
 		cd build/kernel-off
-		cmd=$(sed -n 's/^savedcmd_kernel\/sched\/fair.o := //p' kernel/sched/.fair.o.cmd | sed 's/ ; .*//; s/\$(pound)/#/g')
+		out=../check/off
 		dis() { llvm-objdump -d --no-addresses --no-show-raw-insn "$1" | grep -v 'file format'; }
-		cmd=${cmd//-Wp,-MMD,kernel\/sched\/.fair.o.d/}
-		eval "${cmd/ -c / -I ../linux/kernel/sched -c }"
-		dis kernel/sched/fair.o >../check/off/patched
-		cp kernel/sched/fair.o ../check/off/patched.o
-		cmd=$(sed 's|-o kernel/sched/fair.o|-o ../check/off/base.o|; s|[^ ]*linux/kernel/sched/fair.c|../check/off/fair.c|' <<<"$cmd")
-		eval "${cmd/ -c / -I ../linux/kernel/sched -c }"
-		dis ../check/off/base.o >../check/off/base
-		test -s ../check/off/base
-		cmp ../check/off/base ../check/off/patched
+		for file in fair core; do
+			cmd=$(sed -n "s/^savedcmd_kernel\/sched\/$file.o := //p" kernel/sched/.$file.o.cmd |
+				sed 's/ ; .*//; s/\$(pound)/#/g')
+			cmd=${cmd//-Wp,-MMD,kernel\/sched\/.$file.o.d/}
+			cmd=${cmd/ -c / -I ../linux/kernel/sched -c }
+			eval "${cmd/-o kernel\/sched\/$file.o/-o $out/$file.patched.o}"
+			cmd=$(sed "s|-o kernel/sched/$file.o|-o $out/$file.base.o|; s|[^ ]*linux/kernel/sched/$file.c|$out/$file.c|" <<<"$cmd")
+			eval "$cmd"
+			dis $out/$file.patched.o >$out/$file.patched
+			dis $out/$file.base.o >$out/$file.base
+			test -s $out/$file.base
+			cmp $out/$file.base $out/$file.patched
+		done
 	EOF
 	"$TOP/scripts/inside" bash build/check/off/run
 }
@@ -30,18 +36,24 @@ off_is_unchanged() {
 hooks_are_nops() {
 	cat >"$scratch/nops" <<-'EOF'
 		set -euo pipefail
-		o=build/kernel/kernel/sched/fair.o
-		llvm-objdump -d --no-show-raw-insn "$o" | awk '$1 ~ /:$/ { sub(":", "", $1); print $1, $2 }' | sort -u >build/check/insns
+		sites=build/check/sites
 		for hook in $(sed -n 's/^BPF_SCHED_HOOK(\([a-z_]*\),$/\1/p' include/linux/bpf_sched_hooks.h); do
-			llvm-readelf -rW "$o" | awk -v key="bpf_sched_key_$hook" '
-				/^Relocation section/ { table = /__jump_table/; n = 0; next }
-				!table || !/R_X86_64_PC/ { next }
-				++n % 3 == 1 { code = $NF }
-				n % 3 == 0 && index($5, key) == 1 { print code }' >build/check/sites
-			test -s build/check/sites
-			while read -r site; do
-				grep "^$site nop" build/check/insns || { echo "$hook: no nop at $site"; exit 1; }
-			done <build/check/sites
+			found=0
+			for o in build/kernel/kernel/sched/{fair,core}.o; do
+				llvm-readelf -rW "$o" | awk -v key="bpf_sched_key_$hook" '
+					/^Relocation section/ { table = /__jump_table/; n = 0; next }
+					!table || !/R_X86_64_PC/ { next }
+					++n % 3 == 1 { code = $NF }
+					n % 3 == 0 && index($5, key) == 1 { print code }' >$sites
+				[ -s $sites ] || continue
+				found=1
+				llvm-objdump -d --no-show-raw-insn "$o" |
+					awk '$1 ~ /:$/ { sub(":", "", $1); print $1, $2 }' >build/check/insns
+				while read -r site; do
+					grep "^$site nop" build/check/insns || { echo "$hook: no nop at $site of $o"; exit 1; }
+				done <$sites
+			done
+			[ "$found" = 1 ] || { echo "$hook: nowhere asked"; exit 1; }
 		done
 	EOF
 	"$TOP/scripts/inside" bash build/check/nops

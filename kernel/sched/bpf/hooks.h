@@ -3,7 +3,7 @@
 #define _KERNEL_SCHED_BPF_HOOKS_H
 
 /*
- * What fair.c calls. This is the only header of kernel/sched/bpf/ that the rest
+ * What fair.c and core.c call. This is the only header of kernel/sched/bpf/ that the rest
  * of the scheduler includes. With no policy attached each function here is one
  * patched nop for each hook that it serves; with CONFIG_BPF_SCHED off it is nothing.
  *
@@ -32,7 +32,7 @@ void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
 u64 __bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 void __bpf_sched_yield(struct sched_entity *se);
-int __bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu);
+int __bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu);
 bool __bpf_sched_is_hot(struct rq *src_rq, struct task_struct *p, int dst_cpu,
 			const struct sched_domain *sd, bool hot);
 
@@ -105,12 +105,15 @@ static __always_inline void bpf_sched_yield(struct sched_entity *se)
 		__bpf_sched_yield(se);
 }
 
-/* The CPU that @p is queued on: @cpu, if nobody says something else. pi_lock is held. */
+/*
+ * The CPU that @p is queued on: @cpu, which its class chose, if nobody says something
+ * else. pi_lock is held.
+ */
 static __always_inline int
-bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu)
+bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu)
 {
 	if (bpf_sched_hook_enabled(cfs_select_cpu))
-		return __bpf_sched_select_cpu(p, prev_cpu, wake_flags, cpu);
+		return __bpf_sched_select_cpu(p, wake_flags, cpu);
 
 	return cpu;
 }
@@ -155,7 +158,7 @@ bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 static inline void bpf_sched_yield(struct sched_entity *se) {}
 
 static inline int
-bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu)
+bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu)
 {
 	return cpu;
 }

@@ -42,7 +42,7 @@ void bpf_sched_shadow_cfs_select_cpu(const struct bpf_sched_ask_cfs_select_cpu *
 		this_cpu_inc(q->call->counters->differ);
 }
 
-int __bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, int cpu)
+int __bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu)
 {
 	struct bpf_sched_ask_cfs_select_cpu q __uninitialized;
 	int ret;
@@ -50,11 +50,12 @@ int __bpf_sched_select_cpu(struct task_struct *p, int prev_cpu, int wake_flags, 
 	lockdep_assert_held(&p->pi_lock);
 
 	/* Nothing to be decided, or not by a policy: the waker has its reasons. */
-	if (p->nr_cpus_allowed == 1 || (wake_flags & WF_CURRENT_CPU))
+	if (p->sched_class != &fair_sched_class || p->nr_cpus_allowed == 1 ||
+	    (wake_flags & WF_CURRENT_CPU))
 		return cpu;
 
 	q.arg.p = p;
-	q.arg.prev_cpu = prev_cpu;
+	q.arg.prev_cpu = p->wake_cpu;
 	q.arg.wake_flags = wake_flags;
 	q.arg.stock_cpu = cpu;
 	ret = bpf_sched_ask_cfs_select_cpu(&q, bpf_sched_whom(NULL, p, p));

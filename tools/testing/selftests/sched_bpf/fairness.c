@@ -613,7 +613,7 @@ static void try_policy(struct __test_metadata *_metadata, FIXTURE_DATA(fairness)
 	left = debt_left(self, &settle);
 	record(self, &self->trace, settle);
 	record(self, &self->trace, AFTER);
-	after = judge(self, left);
+	after = judge(self, left + between_changes_us(self));
 	stop_loads(self->loads, MAX_TASKS + 1);
 
 	TH_LOG("%s, %s: %ld of %ld ms (task %d); after %u ms %ld of %ld ms (task %d); %lu opinions",
