@@ -2,11 +2,12 @@
 
 //! Attaches policies, and knows why one is not attached any more.
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
 use libbpf_rs::libbpf_sys::{BPF_F_AFTER, BPF_F_BEFORE, BPF_F_PREORDER};
@@ -34,6 +35,33 @@ pub struct Attached {
     pub id: u32,
     /// Name that the kernel shows
     pub name: String,
+}
+
+/// Why a policy was detached.
+#[derive(PartialEq)]
+pub enum Why {
+    /// There is nothing any more that it was attached to
+    CgroupRemoved(PathBuf),
+    /// The kernel did not let it go on
+    TookTooMuchTime,
+    /// Somebody wanted so
+    ByAnother,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::CgroupRemoved(path) => write!(f, "its cgroup {} was removed", path.display()),
+            Self::TookTooMuchTime => write!(
+                f,
+                "it took too much time of a CPU (bound: {}/max_share)",
+                sched_bpf_counters::KNOBS
+            ),
+            Self::ByAnother => {
+                f.write_str("by another process, as with bpf_link_detach() or sched-bpf detach")
+            }
+        }
+    }
 }
 
 /// Where policies are attached.
@@ -215,19 +243,16 @@ fn why_not_attached(error: &std::io::Error) -> String {
 }
 
 impl Attached {
-    /// Why the kernel detached it.
-    pub fn why_detached(&self, cgroup: Option<&Cgroup>) -> String {
+    /// Why it is detached.
+    pub fn why_detached(&self, cgroup: Option<&Cgroup>) -> Why {
         if let Some(cgroup) = cgroup.filter(|cgroup| cgroup.is_removed()) {
-            return format!("its cgroup {} was removed", cgroup.path.display());
+            return Why::CgroupRemoved(cgroup.path.clone());
         }
         let said = format!("policy {} (id {}) took too much time", self.name, self.id);
         if kernel_log().contains(&said) {
-            return format!(
-                "it took too much time of a CPU (bound: {}/max_share)",
-                sched_bpf_counters::KNOBS
-            );
+            return Why::TookTooMuchTime;
         }
-        "by another process, as with bpf_link_detach() or sched-bpf detach".to_string()
+        Why::ByAnother
     }
 }
 

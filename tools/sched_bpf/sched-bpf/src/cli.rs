@@ -60,8 +60,10 @@ pub enum Action {
     /// Keep the policies of a configuration attached, as a service
     ///
     /// SIGHUP reads the configuration again: what has changed is replaced without a gap. A
-    /// policy that the kernel detaches is reported and stays detached until then. Tells
-    /// systemd when it is ready (sd_notify).
+    /// policy that the kernel detaches is reported and tried again: after 1 s, 2 s and so on
+    /// up to a minute, 8 times in a row, and then not until SIGHUP; one whose cgroup was
+    /// removed as soon as there is a cgroup of its name. What another process detaches stays
+    /// so. Tells systemd when it is ready (sd_notify).
     Serve(ServeArgs),
     /// Write man pages and completions for bash, zsh and fish
     #[command(hide = true)]

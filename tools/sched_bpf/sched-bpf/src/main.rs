@@ -14,6 +14,7 @@ mod list;
 mod metrics;
 mod object;
 mod pins;
+mod retry;
 mod run;
 mod serve;
 mod signals;

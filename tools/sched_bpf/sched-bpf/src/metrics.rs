@@ -29,6 +29,28 @@ const ATTACHED: Family = Family {
     kind: "gauge",
     help: "1 if a policy of the service's configuration is attached, 0 if it was detached",
 };
+const RETRIES: Family = Family {
+    name: "sched_bpf_service_retries",
+    kind: "counter",
+    help: "How often the service tried to attach again what the kernel had detached",
+};
+const GIVEN_UP: Family = Family {
+    name: "sched_bpf_service_given_up",
+    kind: "gauge",
+    help: "1 if it is not tried again before the service is reloaded",
+};
+
+/// A policy of the service's configuration.
+pub struct Configured {
+    /// Its name there, and its cgroup
+    pub name: String,
+    /// Is it attached?
+    pub attached: bool,
+    /// How often it was tried again
+    pub retries: u64,
+    /// Is it not tried any more?
+    pub given_up: bool,
+}
 
 fn head(out: &mut String, family: &Family) {
     // Writing to a string does not fail.
@@ -56,7 +78,7 @@ fn labels(seen: &Seen, hook: &str) -> String {
 }
 
 /// All that is attached, and which entries of a configuration are.
-pub fn text(snapshot: &Snapshot, service: &[(String, bool)]) -> String {
+pub fn text(snapshot: &Snapshot, service: &[Configured]) -> String {
     let mut out = String::new();
 
     head(&mut out, &ENABLED);
@@ -139,14 +161,24 @@ pub fn text(snapshot: &Snapshot, service: &[(String, bool)]) -> String {
         );
     }
 
-    if !service.is_empty() {
-        head(&mut out, &ATTACHED);
-        for (name, attached) in service {
+    type Value = fn(&Configured) -> u64;
+    let families: [(&Family, &str, Value); 3] = [
+        (&ATTACHED, "", |policy| policy.attached.into()),
+        (&RETRIES, "_total", |policy| policy.retries),
+        (&GIVEN_UP, "", |policy| policy.given_up.into()),
+    ];
+    for (family, suffix, value) in families {
+        if service.is_empty() {
+            break;
+        }
+        head(&mut out, family);
+        for policy in service {
             let _ = writeln!(
                 out,
-                "sched_bpf_service_attached{{name=\"{}\"}} {}",
-                escaped(name),
-                u8::from(*attached)
+                "{}{suffix}{{name=\"{}\"}} {}",
+                family.name,
+                escaped(&policy.name),
+                value(policy)
             );
         }
     }
@@ -168,7 +200,13 @@ mod tests {
 
     #[test]
     fn families_and_samples() {
-        let text = text(&snapshot(), &[("web".to_string(), false)]);
+        let web = Configured {
+            name: "web".to_string(),
+            attached: false,
+            retries: 3,
+            given_up: true,
+        };
+        let text = text(&snapshot(), &[web]);
 
         for line in [
             "sched_bpf_enabled 1",
@@ -176,6 +214,8 @@ mod tests {
              hook=\"cfs_check_preempt_tick\",sign=\"negative\"} 4",
             "# UNIT sched_bpf_time_seconds seconds",
             "sched_bpf_service_attached{name=\"web\"} 0",
+            "sched_bpf_service_retries_total{name=\"web\"} 3",
+            "sched_bpf_service_given_up{name=\"web\"} 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} in {text}");
         }

@@ -15,12 +15,13 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use sd_notify::NotifyState;
 
-use crate::attach::{self, Attached, Where};
+use crate::attach::{self, Attached, Where, Why};
 use crate::cli::{warn, ServeArgs};
 use crate::config::{self, Entry};
 use crate::kernel;
 use crate::link::Place;
 use crate::metrics;
+use crate::retry::Retry;
 use crate::run::say;
 use crate::signals::Signals;
 use crate::snapshot::Snapshot;
@@ -35,8 +36,71 @@ struct Kept {
     name: String,
     entry: Entry,
     target: Target,
-    /// None once the kernel has detached it
+    /// None while it is detached
     attached: Option<Attached>,
+    retry: Retry,
+}
+
+impl Kept {
+    /// It is detached: said, and when it is tried again. What somebody else detached is to
+    /// stay so.
+    fn detached(&mut self, why: &Why) {
+        let tries = match why {
+            Why::ByAnother => {
+                self.retry.give_up();
+                None
+            }
+            _ => {
+                let own_fault = *why == Why::TookTooMuchTime;
+                self.retry.detached(Instant::now(), own_fault)
+            }
+        };
+        self.warn(&format!("was detached: {why}"), tries);
+    }
+
+    fn warn(&self, what: &str, pause: Option<Duration>) {
+        warn(&match pause {
+            Some(pause) => format!(
+                "policy {} {what}; tried again in {} s",
+                self.name,
+                pause.as_secs()
+            ),
+            None => format!("policy {} {what}; it stays so until a reload", self.name),
+        });
+    }
+
+    /// Attaches it again, if its time has come.
+    fn try_again(&mut self) -> Result<()> {
+        let now = Instant::now();
+
+        if self.retry.left(now) != Some(Duration::ZERO) {
+            return Ok(());
+        }
+        if let Target::Cgroup(cgroup) = &self.target {
+            // Waited for in silence: a service that is stopped has none.
+            let Ok(target) = Target::cgroup(&cgroup.path) else {
+                self.retry.wait(now);
+                return Ok(());
+            };
+            self.target = target;
+        }
+        self.retry.started();
+        match attach(&self.name, &self.entry, &self.target) {
+            Ok(attached) => {
+                say(&format!(
+                    "attached again: {}, link {}",
+                    self.name, attached.link_id
+                ))?;
+                self.attached = Some(attached);
+                self.retry.attached(now);
+            }
+            Err(e) => {
+                let pause = self.retry.failed(now);
+                self.warn(&format!("was not attached: {e:#}"), pause);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn notify(state: &[NotifyState]) {
@@ -50,9 +114,9 @@ fn same_place(a: &Entry, b: &Entry) -> bool {
     (a.preorder, a.first) == (b.preorder, b.first)
 }
 
-fn attach_new(name: String, entry: &Entry, target: Target) -> Result<Kept> {
+fn attach(name: &str, entry: &Entry, target: &Target) -> Result<Attached> {
     let load = || -> Result<Attached> {
-        let policies = attach::load(entry.object.as_deref(), &entry.policy_args(), &target)?;
+        let policies = attach::load(entry.object.as_deref(), &entry.policy_args(), target)?;
         anyhow::ensure!(
             policies.tables.len() == 1,
             "its object has {} policies; one is expected",
@@ -65,14 +129,21 @@ fn attach_new(name: String, entry: &Entry, target: Target) -> Result<Kept> {
         let mut all = attach::attach_all(&policies, &to)?;
         all.pop().context("nothing was attached")
     };
-    let attached = load().with_context(|| format!("policy {name}"))?;
+    load().with_context(|| format!("policy {name}"))
+}
 
+fn attach_new(name: String, entry: &Entry, target: Target) -> Result<Kept> {
+    let attached = attach(&name, entry, &target)?;
+    let mut retry = Retry::default();
+
+    retry.attached(Instant::now());
     say(&format!("attached: {name}, link {}", attached.link_id))?;
     Ok(Kept {
         name,
         entry: entry.clone(),
         target,
         attached: Some(attached),
+        retry,
     })
 }
 
@@ -145,10 +216,26 @@ fn answer(mut client: UnixStream, text: &str) -> std::io::Result<()> {
 fn metrics_text(kept: &[Kept]) -> Result<String> {
     let service: Vec<_> = kept
         .iter()
-        .map(|kept| (kept.name.clone(), kept.attached.is_some()))
+        .map(|kept| metrics::Configured {
+            name: kept.name.clone(),
+            attached: kept.attached.is_some(),
+            retries: kept.retry.total,
+            given_up: kept.retry.given_up,
+        })
         .collect();
 
     Ok(metrics::text(&Snapshot::take()?, &service))
+}
+
+/// How long nothing needs to be tried again.
+fn until_retry(kept: &[Kept]) -> PollTimeout {
+    let now = Instant::now();
+    let left = kept.iter().filter_map(|kept| kept.retry.left(now)).min();
+
+    // Not a millisecond too early.
+    left.map_or(PollTimeout::NONE, |left| {
+        PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+    })
 }
 
 fn listen(path: &Path) -> Result<UnixListener> {
@@ -157,7 +244,8 @@ fn listen(path: &Path) -> Result<UnixListener> {
     UnixListener::bind(path).with_context(|| format!("--socket {}", path.display()))
 }
 
-/// Keeps policies attached until a signal comes; SIGHUP reads the configuration again.
+/// Keeps policies attached until a signal comes; SIGHUP reads the configuration again. What
+/// the kernel detaches is attached again, after pauses that grow, and so many times in a row.
 pub fn serve(args: &ServeArgs) -> Result<()> {
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?;
     kernel::require_policies()?;
@@ -180,7 +268,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         let links = fds.len();
         let attached = || kept.iter().filter_map(|kept| kept.attached.as_ref());
         fds.extend(attached().map(|policy| PollFd::new(policy.as_fd(), PollFlags::empty())));
-        match poll(&mut fds, PollTimeout::NONE) {
+        match poll(&mut fds, until_retry(&kept)) {
             Err(Errno::EINTR) => continue,
             result => result.context("poll")?,
         };
@@ -194,13 +282,10 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         for kept in &mut kept {
             let is_gone = |policy: &mut Attached| gone.contains(&policy.as_fd().as_raw_fd());
             if let Some(policy) = kept.attached.take_if(is_gone) {
-                // Said, counted and left: attached again, it might do the same again.
-                warn(&format!(
-                    "policy {} was detached: {}",
-                    kept.name,
-                    policy.why_detached(kept.target.as_cgroup())
-                ));
+                let why = policy.why_detached(kept.target.as_cgroup());
+                kept.detached(&why);
             }
+            kept.try_again()?;
         }
         if let Some(socket) = socket.as_ref().filter(|_| ready[1]) {
             let served = socket

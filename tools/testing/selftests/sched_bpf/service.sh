@@ -96,7 +96,7 @@ if ! command -v sched-bpf > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 23
+ktap_set_plan 28
 trap cleanup EXIT
 mkdir -p "$CGROUP" "$CONFIG"
 : > "$WORK/log"
@@ -138,6 +138,22 @@ rmdir "$CGROUP"
 pass cgroup_removed grep -q "policy web .* was detached: its cgroup $CGROUP was removed" "$WORK/log"
 pass metrics_detached has "^sched_bpf_service_attached.name=\"web $CGROUP\". 0$" \
 	metrics "$WORK/socket"
+
+# And attached again, as soon as there is a cgroup of this name.
+mkdir "$CGROUP"
+pass attached_again grep -q "^attached again: web $CGROUP, link" "$WORK/log"
+pass metrics_retries has "^sched_bpf_service_retries_total.name=\"web $CGROUP\". 1$" \
+	metrics "$WORK/socket"
+
+# But what somebody detaches is to stay so.
+link=$(sed -n 's/^attached again: .* link //p' "$WORK/log")
+"$DIR/bpftool" link detach id "$link"
+pass stays_detached grep -q "by another process.*it stays so until a reload" "$WORK/log"
+pass metrics_given_up has "^sched_bpf_service_given_up.name=\"web $CGROUP\". 1$" \
+	metrics "$WORK/socket"
+write_config "cap_ms = 20"
+kill -HUP "$service"
+pass reload_attaches is "$CGROUP" policy "['target']"
 kill "$service"
 pass ended sh -c "! grep -q protect_cgroup $POLICIES"
 
