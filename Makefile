@@ -2,9 +2,9 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench module rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench module deb rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
 .NOTPARALLEL:
-export LINUX T
+export LINUX T CONFIG
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,6 +49,12 @@ module: module-dir kernel ## Build the modules of your own directory: make modul
 
 module-dir:
 	@scripts/module "$(M)" check
+
+deb: selftests ## Build Debian packages: kernel, headers, tools. CONFIG=FILE takes your .config
+	@scripts/deb-kernel
+	@scripts/deb-tools
+	@echo "  in build/deb:"
+	@cd build/deb && ls *.deb | sed 's/^/    /'
 
 rustdoc: kernel ## Make the documentation of the Rust crate
 	@scripts/docs rustdoc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Man pages and completions, made of the command line's definition.
+//! Man pages and completions, made of the command line's definition, and the policy as a
+//! file, which other loaders take too.
 
 use std::fs;
 
@@ -9,6 +10,7 @@ use clap::CommandFactory;
 use clap_complete::{generate_to, Shell};
 
 use crate::cli::{Cli, GenerateArgs};
+use crate::object;
 
 /// Writes them.
 pub fn generate(args: &GenerateArgs) -> Result<()> {
@@ -26,6 +28,10 @@ pub fn generate(args: &GenerateArgs) -> Result<()> {
             fs::create_dir_all(&dir)?;
             generate_to(shell, &mut Cli::command(), "sched-bpf", &dir)?;
         }
+
+        let policies = args.dir.join("policies");
+        fs::create_dir_all(&policies)?;
+        fs::write(policies.join("protect.bpf.o"), object::protect())?;
         Ok(())
     };
 

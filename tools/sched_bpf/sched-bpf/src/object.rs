@@ -24,6 +24,11 @@ struct Aligned<T: ?Sized>(T);
 static PROTECT: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/protect.bpf.o")));
 
+/// The object of the policy that comes with sched-bpf.
+pub fn protect() -> &'static [u8] {
+    &PROTECT.0
+}
+
 /// The sections of global variables, which are the options of a policy.
 const SECTIONS: [&str; 3] = [".rodata", ".data", ".bss"];
 
@@ -94,7 +99,7 @@ impl Opened {
         let object = match source {
             Source::Protect => ObjectBuilder::default()
                 .name("protect")
-                .and_then(|builder| builder.open_memory(&PROTECT.0)),
+                .and_then(|builder| builder.open_memory(protect())),
             Source::File(path) => {
                 ensure!(path.exists(), "no such file");
                 ObjectBuilder::default().open_file(path)
