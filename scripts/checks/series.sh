@@ -15,6 +15,28 @@ no_fuzz_no_offset() {
 	done
 }
 
+# A base that a patch does not apply to is refused, with file and hunk, and changes nothing:
+# one that has an empty file where hunks are.
+other_base_refused() {
+	local other=$scratch/other.git said=$scratch/other.said blob commit
+	git clone -q --bare --shared "$TREE" "$other"
+	export GIT_INDEX_FILE=$scratch/other.index
+	git -C "$other" read-tree "$base"
+	blob=$(git -C "$other" hash-object -w /dev/null)
+	git -C "$other" update-index --cacheinfo "100644,$blob,kernel/sched/fair.c"
+	commit=$(git -C "$other" -c user.name=check -c user.email=check@localhost commit-tree -m "no fair.c" \
+		"$(git -C "$other" write-tree)")
+	unset GIT_INDEX_FILE
+	git -C "$other" update-ref HEAD "$commit"
+	if LINUX=$other "$TOP/scripts/tree" >"$said" 2>&1; then
+		echo "it was taken"
+		return 1
+	fi
+	grep 'hunks.patch does not apply to this base, no fair.c:' "$said"
+	grep '^  kernel/sched/fair.c: @@ -[0-9]' "$said"
+	[ "$(cat "$BUILD/tree.base")" = "$base" ] && [ "$(cat "$BUILD/tree.tip")" = "$tip" ]
+}
+
 # Each new file at an in-tree path belongs to exactly one patch.
 claimed_once() {
 	cd "$TOP"
