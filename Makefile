@@ -2,7 +2,7 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench module deb rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench policy policy-file module deb rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
 .NOTPARALLEL:
 export LINUX T CONFIG
 
@@ -43,6 +43,12 @@ demo-says:
 
 bench: selftests ## Measure what hooks and policies cost
 	@scripts/bench
+
+policy: policy-file selftests ## Compile a BPF policy of your own: make policy P=FILE.bpf.c
+	@scripts/policy "$(P)"
+
+policy-file:
+	@scripts/policy "$(P)" check
 
 module: module-dir kernel ## Build the modules of your own directory: make module M=DIR
 	@scripts/module "$(M)"

@@ -41,6 +41,23 @@ readme_program() {
 	[ "$(wc -l <"$scratch/readme.bpf.c")" -lt 20 ]
 }
 
+# And compiles in a directory of a user's own, whose name is in what the compiler says.
+own_policy() {
+	local mine said=$scratch/own.said
+	mine=$(mktemp -d)
+	cp "$TOP/tools/testing/selftests/sched_bpf/progs/readme.bpf.c" "$mine/batch.bpf.c"
+	"$TOP/scripts/policy" "$mine/batch.bpf.c"
+	[ -s "$mine/batch.bpf.o" ]
+	sed 's/return 0;/return nought;/' "$mine/batch.bpf.c" >"$mine/wrong.bpf.c"
+	if "$TOP/scripts/policy" "$mine/wrong.bpf.c" >"$said" 2>&1; then
+		echo "the wrong one compiles"
+		return 1
+	fi
+	grep "^$mine/wrong.bpf.c:[0-9]*:[0-9]*: error: " "$said"
+	[ ! -e "$mine/wrong.bpf.o" ]
+	rm -rf "$mine"
+}
+
 spelling() {
 	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm,ratatui,lsit'
 }
