@@ -2,7 +2,7 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench policy policy-file module deb rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
 .NOTPARALLEL:
 export LINUX T CONFIG
 
@@ -56,11 +56,14 @@ module: module-dir kernel ## Build the modules of your own directory: make modul
 module-dir:
 	@scripts/module "$(M)" check
 
-deb: selftests ## Build Debian packages: kernel, headers, tools. CONFIG=FILE takes your .config
+deb: deb-config selftests ## Build Debian packages: kernel, headers, tools. CONFIG=FILE takes your .config
 	@scripts/deb-kernel
 	@scripts/deb-tools
 	@echo "  in build/deb:"
 	@cd build/deb && ls *.deb | sed 's/^/    /'
+
+deb-config:
+	@scripts/deb-kernel deb check
 
 rustdoc: kernel ## Make the documentation of the Rust crate
 	@scripts/docs rustdoc

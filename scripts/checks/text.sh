@@ -64,8 +64,8 @@ spelling() {
 
 scripts_parse() {
 	local f
-	for f in "$TOP"/scripts/* "$TOP"/scripts/checks/*; do
+	for f in "$TOP"/scripts/* "$TOP"/scripts/checks/* "$TOP"/scripts/deb-guest/*; do
 		[ -f "$f" ] || continue
-		case $(head -n 1 "$f") in '#!/usr/bin/env bash' | *'Sourced by'*) bash -n "$f" ;; esac
+		case $(head -n 1 "$f") in '#!/usr/bin/env bash' | '#!/bin/bash' | *'Sourced by'*) bash -n "$f" ;; esac
 	done
 }
