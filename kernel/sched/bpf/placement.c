@@ -96,7 +96,9 @@ static bool may_stay(int cpu, const struct sched_domain *sd)
 	if (READ_ONCE(cpu_rq(cpu)->nr_running))
 		return true;
 
-	if (time_after(now, p->last + FORGET + 4 * msecs_to_jiffies(sd->balance_interval)) ||
+	/* At first it begins at 0, which may be to come. */
+	if (time_before(now, p->begin) ||
+	    time_after(now, p->last + FORGET + 4 * msecs_to_jiffies(sd->balance_interval)) ||
 	    (p->over && time_after(now, p->begin + NO_STAY))) {
 		p->begin = now;
 		p->over = false;
