@@ -139,8 +139,8 @@ struct group {
 };
 
 /*
- * What the test does to the first task, again and again. MOVE and RENICE are without the
- * waker, see start_waker(): EEVDF moves the virtual time when a task comes and goes that is owed
+ * What the test does to the first task, again and again. Without the waker, see
+ * start_waker(): EEVDF moves the virtual time when a task comes and goes that is owed
  * much, as one that waited for the end of a long request. That is the same for all while
  * weights and tasks are. If they change meanwhile it is not, with or without a policy:
  * slices of 100 ms by sched_setattr() and a waker in SCHED_BATCH do the same.
@@ -308,7 +308,7 @@ SCENARIO(reniced,
 SCENARIO(regrouped,
 	.groups = { { .weight = "100" }, { .weight = "200" } },
 	.rows = { { .nr = 2, .group = 1 }, { .nr = 1, .group = 2 } },
-	.change = REGROUP, .every_ms = 30,
+	.change = REGROUP, .every_ms = 30, .no_waker = true,
 );
 
 SCENARIO(classes,

@@ -125,7 +125,8 @@ TEST_F(shadow, end)
 	       c.differ, c.positive, c.overruled);
 	EXPECT_LT(n[1], 2 * n[0] + 10);
 	EXPECT_GT(c.positive, 100);
-	EXPECT_GT(c.differ, c.positive * 3 / 4);
+	/* Not where the protection has ended before, as by a task with a shorter slice. */
+	EXPECT_GT(c.differ, c.positive / 4);
 	EXPECT_LE(c.differ + c.overruled, c.positive);
 	EXPECT_EQ(c.overruled, c.overruled_short);
 }
