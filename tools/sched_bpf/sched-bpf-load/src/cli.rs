@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A request/response service beside CPU hogs, to see what a scheduling policy does.
 #[derive(Debug, Parser)]
@@ -24,6 +24,10 @@ pub enum Action {
     Hogs(HogsArgs),
     /// Run chains of threads that hand requests on, and print how many they served
     Chains(ChainsArgs),
+    /// Run functions of widely spread length and print how long each took
+    Functions(FunctionsArgs),
+    /// Compare settings and policies by a load, in random order, several times (needs root)
+    Compare(CompareArgs),
     /// Run both without, with and without the policy of sched-bpf, and compare (needs root)
     Demo(DemoArgs),
 }
@@ -209,6 +213,110 @@ pub struct ChainsArgs {
     pub seconds: u64,
 }
 
+/// How the lengths of functions are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnnounceBy {
+    /// In the map of the policy "announced", which must be attached
+    Map,
+    /// As the slice of the thread, by sched_setattr()
+    Setattr,
+}
+
+/// Arguments of `functions`.
+#[derive(Args, Debug)]
+pub struct FunctionsArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// CPU of the thread that invokes functions when they are due
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    pub client_cpu: usize,
+
+    /// Seed of the random numbers: it says what is invoked when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Work that arrives on average, in percent of the CPU
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 80,
+        value_parser = clap::value_parser!(u32).range(1..=200)
+    )]
+    pub load: u32,
+
+    /// Threads that functions run in
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=4096)
+    )]
+    pub threads: u32,
+
+    /// Slice of these threads in microseconds, by sched_setattr(); 0: none of their own
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=100_000)
+    )]
+    pub slice_us: u64,
+
+    /// Announce how long each function will be
+    #[arg(long, value_name = "HOW")]
+    pub announce: Option<AnnounceBy>,
+
+    /// Error of what is announced: standard deviation of its logarithm, in hundredths
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(0..=500)
+    )]
+    pub error: u32,
+
+    /// Rounds of a loop that take a second, instead of measuring how many do
+    #[arg(long, value_name = "N")]
+    pub rounds_per_s: Option<u64>,
+}
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// How often each setting is measured
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(2..=1000)
+    )]
+    pub repeats: u32,
+
+    /// Seed of the order, of the loads and of the intervals
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Directory of the policies' objects
+    #[arg(long, value_name = "DIR")]
+    pub policies: PathBuf,
+
+    /// scx_simple, to compare with too
+    #[arg(long, value_name = "PROGRAM")]
+    pub scx: Option<PathBuf>,
+
+    /// The loader, by default sched-bpf beside this program
+    #[arg(long, value_name = "PROGRAM")]
+    pub loader: Option<PathBuf>,
+
+    /// Where to write functions.csv, functions.md and functions.svg; it is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 /// Arguments of `demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
@@ -296,5 +404,8 @@ mod tests {
         assert!(!parse("x demo --weight 0"));
         assert!(!parse("x demo --base-slice 101"));
         assert!(!parse("x chains --threads 1"));
+        assert!(parse("x functions --announce map --load 80"));
+        assert!(!parse("x functions --load 201"));
+        assert!(!parse("x compare --policies a --out b --repeats 1"));
     }
 }

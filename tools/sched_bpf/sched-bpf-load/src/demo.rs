@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::child::Child;
 use crate::cli::DemoArgs;
 use crate::cpu::Work;
 use crate::measure::Measures;
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::report::{self, Phase};
 use crate::slice::BaseSlice;
 
@@ -26,7 +26,7 @@ const HOGS_EXTRA_SECONDS: u64 = 1;
 /// Runs the demo.
 pub fn demo(args: &DemoArgs) -> Result<()> {
     let this = env::current_exe().context("path of this program")?;
-    let loader = loader(args, &this)?;
+    let loader = policy::loader(args.loader.as_deref(), &this)?;
 
     // Before anything is made: is there a kernel to show something of?
     sched_bpf_counters::read()?;
@@ -76,16 +76,6 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
     phases[1..phases.len() - 1]
         .iter()
         .try_for_each(|policy| report::verdict(&phases[0], policy))
-}
-
-fn loader(args: &DemoArgs, this: &Path) -> Result<PathBuf> {
-    let path = match &args.loader {
-        Some(path) => path.clone(),
-        None => this.with_file_name("sched-bpf"),
-    };
-
-    path.canonicalize()
-        .with_context(|| format!("loader {} (see --loader)", path.display()))
 }
 
 /// Runs service and hogs together and returns what each measured.

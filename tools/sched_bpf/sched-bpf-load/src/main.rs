@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A request/response service beside CPU hogs, and chains of threads: what a scheduling policy
-//! does.
+//! A request/response service beside CPU hogs, chains of threads, functions of widely spread
+//! length: what a scheduling policy does.
 
+mod announce;
+mod arrivals;
 mod cgroup;
 mod chains;
 mod child;
 mod cli;
+mod compare;
 mod cpu;
 mod demo;
+mod functions;
 mod hogs;
 mod measure;
+mod plot;
 mod policy;
 mod report;
+mod results;
 mod serve;
+mod setattr;
+mod setting;
 mod slice;
+mod stats;
 
 use std::process::ExitCode;
 
@@ -28,6 +37,8 @@ fn act(cli: Cli) -> Result<()> {
         Action::Serve(args) => serve::serve(&args),
         Action::Hogs(args) => hogs::hogs(&args),
         Action::Chains(args) => chains::chains(&args),
+        Action::Functions(args) => functions::functions(&args),
+        Action::Compare(args) => compare::compare(&args),
         Action::Demo(args) => demo::demo(&args),
     }
 }

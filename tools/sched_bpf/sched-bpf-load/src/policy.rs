@@ -3,7 +3,7 @@
 //! A policy under demonstration: attached by the loader or a kernel module, counted by
 //! the kernel.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
@@ -25,7 +25,26 @@ pub struct Policy {
     name: String,
 }
 
+/// The path of the loader: the one asked for, or sched-bpf beside `this` program.
+pub fn loader(asked: Option<&Path>, this: &Path) -> Result<PathBuf> {
+    let path = asked.map_or_else(|| this.with_file_name("sched-bpf"), Path::to_path_buf);
+
+    path.canonicalize()
+        .with_context(|| format!("loader {} (see --loader)", path.display()))
+}
+
 impl Policy {
+    /// Attaches the policy of a file for all tasks.
+    pub fn attach_file(program: &Path, file: &Path) -> Result<Self> {
+        let before = sched_bpf_counters::read()?;
+        let mut loader = Child::spawn(
+            "loader",
+            Command::new(program).arg("attach").arg(file).arg("--all"),
+        )?;
+        loader.line()?;
+        Self::new(Holder::Loader(loader), &before)
+    }
+
     /// Attaches it for the tasks of `cgroup`.
     pub fn attach(program: &Path, cgroup: &Path, cap_ms: u64) -> Result<Self> {
         let before = sched_bpf_counters::read()?;

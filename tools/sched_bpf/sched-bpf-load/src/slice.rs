@@ -16,12 +16,17 @@ pub struct BaseSlice {
 }
 
 impl BaseSlice {
-    /// Sets it.
+    /// Sets it, in milliseconds.
     pub fn set(ms: u64) -> Result<Self> {
+        Self::set_ns(ms * NS_PER_MS)
+    }
+
+    /// Sets it, in nanoseconds.
+    pub fn set_ns(ns: u64) -> Result<Self> {
         let before = fs::read_to_string(FILE).context(FILE)?;
 
-        fs::write(FILE, (ms * NS_PER_MS).to_string())
-            .with_context(|| format!("{FILE}: {ms} ms cannot be set"))?;
+        fs::write(FILE, ns.to_string())
+            .with_context(|| format!("{FILE}: {ns} ns cannot be set"))?;
         Ok(Self { before })
     }
 }

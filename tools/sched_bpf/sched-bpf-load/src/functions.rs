@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Functions that are invoked at times of their own, whether those before have ended or not,
+//! and whose lengths spread widely: each runs in a thread that waits for one. Beside them a
+//! bystander wakes up now and then, of whom nothing is announced.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context, Result};
+use nix::sys::eventfd::EventFd;
+use nix::unistd::gettid;
+
+use crate::announce::Announcer;
+use crate::arrivals::{self, Arrival};
+use crate::cli::{AnnounceBy, FunctionsArgs};
+use crate::cpu::{self, Work};
+use crate::setattr;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// How long the bystander sleeps.
+const BYSTANDER_SLEEPS: Duration = Duration::from_millis(10);
+
+/// CPU time that it takes then, in nanoseconds.
+const BYSTANDER_WORKS_NS: u64 = 100_000;
+
+/// The work of `ns` nanoseconds.
+fn work(ns: u64, rounds_per_s: u64) -> Work {
+    let rounds = u128::from(ns) * u128::from(rounds_per_s) / u128::from(NS_PER_S);
+
+    Work {
+        rounds: rounds as u64,
+    }
+}
+
+/// Who tells the scheduler how long an invocation will be.
+enum Announce {
+    Nobody,
+    Map(Announcer),
+    Setattr,
+}
+
+impl Announce {
+    fn new(by: Option<AnnounceBy>) -> Result<Self> {
+        Ok(match by {
+            None => Self::Nobody,
+            Some(AnnounceBy::Map) => Self::Map(Announcer::open()?),
+            Some(AnnounceBy::Setattr) => Self::Setattr,
+        })
+    }
+
+    fn tell(&self, tid: u32, ns: u64) -> Result<()> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Map(announcer) => announcer.announce(tid, ns),
+            Self::Setattr => setattr::slice(tid, ns),
+        }
+    }
+}
+
+/// What became of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// CPU time that it takes, in nanoseconds
+    pub length_ns: u64,
+    /// From when it was due until it ran first, in nanoseconds
+    pub wait_ns: u64,
+    /// From when it was due until its end, in nanoseconds
+    pub duration_ns: u64,
+}
+
+/// A thread that runs functions.
+struct Worker {
+    tid: AtomicU32,
+    request: EventFd,
+    /// Is it waiting for a function?
+    free: AtomicBool,
+    due_ns: AtomicU64,
+    /// 0: it is to end
+    length_ns: AtomicU64,
+}
+
+impl Worker {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            tid: AtomicU32::new(0),
+            request: EventFd::new().context("eventfd")?,
+            free: AtomicBool::new(true),
+            due_ns: AtomicU64::new(0),
+            length_ns: AtomicU64::new(0),
+        })
+    }
+
+    fn invoke(&self, due_ns: u64, length_ns: u64) -> Result<()> {
+        self.due_ns.store(due_ns, Ordering::Relaxed);
+        self.length_ns.store(length_ns, Ordering::Relaxed);
+        self.free.store(false, Ordering::Release);
+        self.request.write(1).context("eventfd")?;
+        Ok(())
+    }
+
+    /// Runs what it is given until told to end; returns what became of that.
+    fn run(
+        &self,
+        args: &FunctionsArgs,
+        begin: &Begin,
+        rounds_per_s: u64,
+    ) -> Result<Vec<Invocation>> {
+        let tid = gettid().as_raw() as u32;
+        let ready = cpu::pin(args.place.cpu).and_then(|()| match args.slice_us {
+            0 => Ok(()),
+            us => setattr::slice(tid, us * 1000),
+        });
+        let mut done = Vec::new();
+
+        self.tid.store(tid, Ordering::Relaxed);
+        begin.ready.wait();
+        loop {
+            self.request.read().context("eventfd")?;
+            let length_ns = self.length_ns.load(Ordering::Relaxed);
+            let due_ns = self.due_ns.load(Ordering::Relaxed);
+            if length_ns == 0 {
+                return ready.map(|()| done);
+            }
+            let wait_ns = begin.now_ns().saturating_sub(due_ns);
+            work(length_ns, rounds_per_s).run();
+            done.push(Invocation {
+                length_ns,
+                wait_ns,
+                duration_ns: begin.now_ns().saturating_sub(due_ns),
+            });
+            self.free.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// From when times count, once all threads are there.
+struct Begin {
+    ready: Barrier,
+    at: Instant,
+}
+
+impl Begin {
+    fn now_ns(&self) -> u64 {
+        self.at.elapsed().as_nanos() as u64
+    }
+}
+
+/// Hands each invocation to a thread when it is due: to the one that had none for longest,
+/// as a queue of threads does.
+fn dispatch(
+    workers: &[Worker],
+    arrivals: &[Arrival],
+    begin: &Begin,
+    announce: &Announce,
+) -> Result<()> {
+    let mut next = 0;
+    let start_ns = begin.now_ns();
+
+    for arrival in arrivals {
+        let due_ns = start_ns + arrival.due_ns;
+        thread::sleep(Duration::from_nanos(due_ns.saturating_sub(begin.now_ns())));
+        let Some(free) = (0..workers.len())
+            .map(|i| (next + i) % workers.len())
+            .find(|i| workers[*i].free.load(Ordering::Acquire))
+        else {
+            bail!(
+                "--threads {}: all are busy; more are needed for this load",
+                workers.len()
+            );
+        };
+        let worker = &workers[free];
+        announce.tell(worker.tid.load(Ordering::Relaxed), arrival.announced_ns)?;
+        worker.invoke(due_ns, arrival.length_ns)?;
+        next = free + 1;
+    }
+    Ok(())
+}
+
+/// Sleeps and works by turns until told to stop; returns what became of each turn.
+fn stand_by(
+    cpu: usize,
+    begin: &Begin,
+    rounds_per_s: u64,
+    stop: &AtomicBool,
+) -> Result<Vec<Invocation>> {
+    let mut done = Vec::new();
+
+    cpu::pin(cpu)?;
+    while !stop.load(Ordering::Relaxed) {
+        let due_ns = begin.now_ns() + BYSTANDER_SLEEPS.as_nanos() as u64;
+        thread::sleep(BYSTANDER_SLEEPS);
+        let wait_ns = begin.now_ns().saturating_sub(due_ns);
+        work(BYSTANDER_WORKS_NS, rounds_per_s).run();
+        done.push(Invocation {
+            length_ns: BYSTANDER_WORKS_NS,
+            wait_ns,
+            duration_ns: begin.now_ns().saturating_sub(due_ns),
+        });
+    }
+    Ok(done)
+}
+
+/// What a run of the load saw.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The functions
+    pub functions: Vec<Invocation>,
+    /// The turns of the bystander
+    pub bystander: Vec<Invocation>,
+}
+
+/// Runs all invocations to their end.
+fn run(args: &FunctionsArgs) -> Result<Seen> {
+    cpu::pin(args.client_cpu)?;
+    let rounds_per_s = match args.rounds_per_s {
+        Some(rounds) => rounds,
+        None => Work::taking(Duration::from_secs(1)).rounds,
+    };
+    let time = Duration::from_secs(args.place.seconds);
+    let arrivals = arrivals::arrivals(
+        args.seed,
+        time,
+        f64::from(args.load) / 100.0,
+        f64::from(args.error) / 100.0,
+    );
+    let announce = Announce::new(args.announce)?;
+    let workers = (0..args.threads)
+        .map(|_| Worker::new())
+        .collect::<Result<Vec<_>>>()?;
+    let begin = Begin {
+        ready: Barrier::new(workers.len() + 1),
+        at: Instant::now(),
+    };
+    let stop = AtomicBool::new(false);
+
+    thread::scope(|scope| {
+        let threads: Vec<_> = workers
+            .iter()
+            .map(|worker| scope.spawn(|| worker.run(args, &begin, rounds_per_s)))
+            .collect();
+        let bystander = scope.spawn(|| stand_by(args.place.cpu, &begin, rounds_per_s, &stop));
+
+        begin.ready.wait();
+        let dispatched = dispatch(&workers, &arrivals, &begin, &announce);
+        stop.store(true, Ordering::Relaxed);
+        for worker in &workers {
+            while !worker.free.load(Ordering::Acquire) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            worker.invoke(0, 0)?;
+        }
+        dispatched?;
+        let mut seen = Seen {
+            functions: Vec::new(),
+            bystander: bystander.join().expect("a thread panicked")?,
+        };
+        for thread in threads {
+            let mut done = thread.join().expect("a thread panicked")?;
+            seen.functions.append(&mut done);
+        }
+        Ok(seen)
+    })
+}
+
+impl Seen {
+    /// Reads what [`functions`] printed.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut seen = Self::default();
+
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let numbers: Vec<u64> = words[1..].iter().flat_map(|word| word.parse()).collect();
+            let [length_ns, wait_ns, duration_ns] = numbers[..] else {
+                bail!("'{line}': a word and three numbers were expected");
+            };
+            let of = match words[0] {
+                FUNCTION => &mut seen.functions,
+                BYSTANDER => &mut seen.bystander,
+                other => bail!("'{other}': {FUNCTION} or {BYSTANDER} was expected"),
+            };
+            of.push(Invocation {
+                length_ns,
+                wait_ns,
+                duration_ns,
+            });
+        }
+        Ok(seen)
+    }
+
+    fn print(&self) -> String {
+        let mut text = String::new();
+
+        for (word, all) in [(FUNCTION, &self.functions), (BYSTANDER, &self.bystander)] {
+            for i in all {
+                let (length, wait, duration) = (i.length_ns, i.wait_ns, i.duration_ns);
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "{word} {length} {wait} {duration}");
+            }
+        }
+        text
+    }
+}
+
+/// What a line of the output is about.
+const FUNCTION: &str = "function";
+const BYSTANDER: &str = "bystander";
+
+/// Runs the functions and prints a line for each invocation, and for each turn of the
+/// bystander: its length, the time until it ran, and until it ended, in nanoseconds.
+pub fn functions(args: &FunctionsArgs) -> Result<()> {
+    print!("{}", run(args)?.print());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let one = Invocation {
+            length_ns: 1,
+            wait_ns: 2,
+            duration_ns: 3,
+        };
+        let seen = Seen {
+            functions: vec![one],
+            bystander: vec![one, one],
+        };
+
+        assert_eq!(Seen::parse(&seen.print()).unwrap(), seen);
+        assert!(Seen::parse("function 1 2").is_err());
+        assert!(Seen::parse("function 1 2 x").is_err());
+        assert!(Seen::parse("other 1 2 3").is_err());
+    }
+}

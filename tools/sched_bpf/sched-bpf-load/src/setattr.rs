@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Slices of single threads, as stock kernels have them.
+
+use std::io;
+
+use anyhow::{ensure, Result};
+use nix::libc;
+
+/// The slices that a thread can have, in nanoseconds.
+const RANGE_NS: (u64, u64) = (100_000, 100_000_000);
+
+/// The first version of struct sched_attr.
+#[repr(C)]
+#[derive(Default)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// Gives thread `tid` a slice of `ns` nanoseconds, or the next that it can have, and makes
+/// it a SCHED_OTHER thread of nice 0.
+pub fn slice(tid: u32, ns: u64) -> Result<()> {
+    let attr = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        runtime: ns.clamp(RANGE_NS.0, RANGE_NS.1),
+        ..Default::default()
+    };
+    // SAFETY: the kernel reads `size` bytes of `attr`, which are there, and writes none.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, tid, &attr, 0) };
+
+    ensure!(
+        result == 0,
+        "thread {tid}: a slice of {} ns cannot be set: {}",
+        attr.runtime,
+        io::Error::last_os_error()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layout() {
+        // SCHED_ATTR_SIZE_VER0
+        assert_eq!(size_of::<SchedAttr>(), 48);
+    }
+
+    #[test]
+    fn own_and_others() {
+        assert!(slice(0, 5_000_000).is_ok());
+        let error = slice(u32::MAX >> 1, 1).unwrap_err().to_string();
+        assert!(error.contains("thread 2147483647: a slice of 100000 ns"));
+    }
+}
