@@ -2,9 +2,9 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
 .NOTPARALLEL:
-export LINUX T CONFIG
+export LINUX T CONFIG BENCH SEED
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +43,12 @@ demo-says:
 
 bench: selftests ## Measure what hooks and policies cost
 	@scripts/bench
+
+bench-quick: selftests ## Compare policies with what stock can be set to; BENCH=host: here
+	@scripts/loads quick
+
+bench-loads: selftests ## The same for longer, for narrower intervals
+	@scripts/loads
 
 policy: policy-file selftests ## Compile a BPF policy of your own: make policy P=FILE.bpf.c
 	@scripts/policy "$(P)"
