@@ -47,7 +47,7 @@ fn normal(rng: &mut Rng) -> f64 {
 }
 
 /// A number of an exponential distribution.
-fn exponential(rng: &mut Rng, mean: f64) -> f64 {
+pub fn exponential(rng: &mut Rng, mean: f64) -> f64 {
     -mean * (1.0 - rng.f64()).ln()
 }
 

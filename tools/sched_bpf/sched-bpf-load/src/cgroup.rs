@@ -80,13 +80,7 @@ impl Cgroups {
 
     fn remove(&self) {
         for path in [&self.service, &self.hogs, &self.demo] {
-            // A cgroup can be busy for a moment after its last task has ended.
-            for _ in 0..20 {
-                if fs::remove_dir(path).is_ok() || !path.exists() {
-                    break;
-                }
-                thread::sleep(Duration::from_millis(50));
-            }
+            remove(path);
         }
     }
 }
@@ -97,6 +91,69 @@ impl Drop for Cgroups {
         if self.enabled_in_root {
             let _ = fs::write(subtree_control(Path::new(ROOT)), "-cpu");
         }
+    }
+}
+
+/// Cgroups of equal weight below one; removed when dropped.
+pub struct Groups {
+    top: PathBuf,
+    count: u32,
+    enabled_in_root: bool,
+}
+
+impl Groups {
+    /// Makes so many below `name`.
+    pub fn create(name: &str, count: u32) -> Result<Self> {
+        let root = Path::new(ROOT);
+        let mut groups = Self {
+            top: root.join(name),
+            count,
+            enabled_in_root: false,
+        };
+
+        groups.remove();
+        groups.enabled_in_root = !has_cpu(root) && enable_cpu(root);
+        let make = |path: &Path| {
+            fs::create_dir(path).with_context(|| {
+                format!(
+                    "{}: cannot be made (is another one running?)",
+                    path.display()
+                )
+            })
+        };
+        make(&groups.top)?;
+        enable_cpu(&groups.top);
+        groups.paths().try_for_each(|path| make(&path))?;
+        Ok(groups)
+    }
+
+    /// Where they are.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        (0..self.count).map(|i| self.top.join(i.to_string()))
+    }
+
+    fn remove(&self) {
+        self.paths().for_each(|path| remove(&path));
+        remove(&self.top);
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        self.remove();
+        if self.enabled_in_root {
+            let _ = fs::write(subtree_control(Path::new(ROOT)), "-cpu");
+        }
+    }
+}
+
+/// Removes a cgroup, which can be busy for a moment after its last task has ended.
+fn remove(path: &Path) {
+    for _ in 0..20 {
+        if fs::remove_dir(path).is_ok() || !path.exists() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

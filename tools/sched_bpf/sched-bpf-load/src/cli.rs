@@ -26,6 +26,8 @@ pub enum Action {
     Chains(ChainsArgs),
     /// Run functions of widely spread length and print how long each took
     Functions(FunctionsArgs),
+    /// Run tasks that are interactive and compute by turns, and print how each turn went
+    Mix(MixArgs),
     /// Compare settings and policies by a load, in random order, several times (needs root)
     Compare(CompareArgs),
     /// Run both without, with and without the policy of sched-bpf, and compare (needs root)
@@ -281,9 +283,81 @@ pub struct FunctionsArgs {
     pub rounds_per_s: Option<u64>,
 }
 
+/// Arguments of `mix`.
+#[derive(Args, Debug)]
+pub struct MixArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// Number of cgroups
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 24,
+        value_parser = clap::value_parser!(u32).range(1..=256)
+    )]
+    pub groups: u32,
+
+    /// Tasks in each of them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..=256)
+    )]
+    pub tasks: u32,
+
+    /// Seed of the random numbers: it says who does what when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Slice of all tasks in microseconds, by sched_setattr(); 0: none of their own
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=100_000)
+    )]
+    pub slice_us: u64,
+
+    /// Rounds of a loop that take a second, instead of measuring how many do
+    #[arg(long, value_name = "N")]
+    pub rounds_per_s: Option<u64>,
+
+    /// Run the tasks of this one cgroup only, by its number
+    #[arg(long, value_name = "N", hide = true)]
+    pub part: Option<u32>,
+
+    /// Move into this cgroup first
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// Loads that settings are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Load {
+    /// Functions of widely spread length
+    Functions,
+    /// Tasks that are interactive and compute by turns
+    Mix,
+}
+
+impl Load {
+    /// Its name, on the command line and of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Functions => "functions",
+            Self::Mix => "mix",
+        }
+    }
+}
+
 /// Arguments of `compare`.
 #[derive(Args, Debug)]
 pub struct CompareArgs {
+    /// By which load
+    pub load: Load,
+
     #[command(flatten)]
     pub place: PlaceArgs,
 
@@ -295,6 +369,10 @@ pub struct CompareArgs {
         value_parser = clap::value_parser!(u32).range(2..=1000)
     )]
     pub repeats: u32,
+
+    /// Leave out settings that differ little from others
+    #[arg(long)]
+    pub coarse: bool,
 
     /// Seed of the order, of the loads and of the intervals
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -312,7 +390,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub loader: Option<PathBuf>,
 
-    /// Where to write functions.csv, functions.md and functions.svg; it is made if need be
+    /// Where to write LOAD.csv, LOAD.md and LOAD.svg; it is made if need be
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -406,6 +484,6 @@ mod tests {
         assert!(!parse("x chains --threads 1"));
         assert!(parse("x functions --announce map --load 80"));
         assert!(!parse("x functions --load 201"));
-        assert!(!parse("x compare --policies a --out b --repeats 1"));
+        assert!(!parse("x compare mix --policies a --out b --repeats 1"));
     }
 }

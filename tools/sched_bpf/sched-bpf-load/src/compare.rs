@@ -32,25 +32,25 @@ fn measure(
     seed: u64,
     rounds_per_s: u64,
 ) -> Result<Seen> {
-    let mut command = setting.command(this);
+    let mut command = setting.command(this, args.load);
     command.args(["--seed", &seed.to_string()]);
     command.args(["--rounds-per-s", &rounds_per_s.to_string()]);
     command.args(["--seconds", &args.place.seconds.to_string()]);
     command.args(["--cpu", &args.place.cpu.to_string()]);
 
-    let in_force = setting.set(loader)?;
-    let output = Child::spawn("functions", &mut command)?.output()?;
-    in_force.undo()?;
-    Seen::parse(&output).context("functions")
+    let standing = setting.set(loader)?;
+    let output = Child::spawn(args.load.name(), &mut command)?.output()?;
+    standing.undo()?;
+    Seen::parse(&output).context(args.load.name())
 }
 
 /// Compares, and writes what was found.
 pub fn compare(args: &CompareArgs) -> Result<()> {
     let this = env::current_exe().context("path of this program")?;
     let loader = policy::loader(args.loader.as_deref(), &this)?;
-    let settings = setting::settings(&args.policies, args.scx.as_deref());
+    let settings = setting::settings(args.load, &args.policies, args.scx.as_deref(), args.coarse);
     let mut rng = Rng::with_seed(args.seed);
-    let mut results = Results::new(args.seed, args.place.seconds, &settings);
+    let mut results = Results::new(args.load, args.seed, args.place.seconds, &settings);
     let begin = Instant::now();
 
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
@@ -79,14 +79,14 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
         }
     }
 
-    let write = |name: &str, text: &str| {
-        let path = args.out.join(name);
+    let write = |extension: &str, text: &str| {
+        let path = args.out.join(format!("{}.{extension}", args.load.name()));
         fs::write(&path, text).with_context(|| path.display().to_string())
     };
     let table = results.markdown()?;
-    write("functions.csv", &results.csv()?)?;
-    write("functions.md", &table)?;
-    write("functions.svg", &plot::plot(&results)?)?;
+    write("csv", &results.csv()?)?;
+    write("md", &table)?;
+    write("svg", &plot::plot(&results)?)?;
     print!("{table}");
     eprintln!("measured for {} s", begin.elapsed().as_secs());
     Ok(())

@@ -54,6 +54,15 @@ impl Work {
         }
     }
 
+    /// What takes `ns` nanoseconds where `rounds_per_s` take a second.
+    pub fn of(ns: u64, rounds_per_s: u64) -> Self {
+        let rounds = u128::from(ns) * u128::from(rounds_per_s) / 1_000_000_000;
+
+        Self {
+            rounds: rounds as u64,
+        }
+    }
+
     /// Does it.
     pub fn run(self) {
         spin(self.rounds);
@@ -78,5 +87,6 @@ mod tests {
         assert_eq!(rounds(ms(2), ms(1)), 2 * ROUNDS);
         assert_eq!(rounds(ms(0), ms(1)), 1);
         assert!(rounds(ms(1), ms(0)) >= ROUNDS);
+        assert_eq!(Work::of(500_000_000, 300).rounds, 150);
     }
 }

@@ -20,22 +20,11 @@ use crate::cli::{AnnounceBy, FunctionsArgs};
 use crate::cpu::{self, Work};
 use crate::setattr;
 
-const NS_PER_S: u64 = 1_000_000_000;
-
 /// How long the bystander sleeps.
 const BYSTANDER_SLEEPS: Duration = Duration::from_millis(10);
 
 /// CPU time that it takes then, in nanoseconds.
 const BYSTANDER_WORKS_NS: u64 = 100_000;
-
-/// The work of `ns` nanoseconds.
-fn work(ns: u64, rounds_per_s: u64) -> Work {
-    let rounds = u128::from(ns) * u128::from(rounds_per_s) / u128::from(NS_PER_S);
-
-    Work {
-        rounds: rounds as u64,
-    }
-}
 
 /// Who tells the scheduler how long an invocation will be.
 enum Announce {
@@ -127,7 +116,7 @@ impl Worker {
                 return ready.map(|()| done);
             }
             let wait_ns = begin.now_ns().saturating_sub(due_ns);
-            work(length_ns, rounds_per_s).run();
+            Work::of(length_ns, rounds_per_s).run();
             done.push(Invocation {
                 length_ns,
                 wait_ns,
@@ -195,7 +184,7 @@ fn stand_by(
         let due_ns = begin.now_ns() + BYSTANDER_SLEEPS.as_nanos() as u64;
         thread::sleep(BYSTANDER_SLEEPS);
         let wait_ns = begin.now_ns().saturating_sub(due_ns);
-        work(BYSTANDER_WORKS_NS, rounds_per_s).run();
+        Work::of(BYSTANDER_WORKS_NS, rounds_per_s).run();
         done.push(Invocation {
             length_ns: BYSTANDER_WORKS_NS,
             wait_ns,
@@ -292,7 +281,14 @@ impl Seen {
         Ok(seen)
     }
 
-    fn print(&self) -> String {
+    /// Takes what another has seen too.
+    pub fn append(&mut self, mut other: Self) {
+        self.functions.append(&mut other.functions);
+        self.bystander.append(&mut other.bystander);
+    }
+
+    /// As lines.
+    pub fn print(&self) -> String {
         let mut text = String::new();
 
         for (word, all) in [(FUNCTION, &self.functions), (BYSTANDER, &self.bystander)] {

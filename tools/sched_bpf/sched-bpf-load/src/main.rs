@@ -13,8 +13,10 @@ mod compare;
 mod cpu;
 mod demo;
 mod functions;
+mod goals;
 mod hogs;
 mod measure;
+mod mix;
 mod plot;
 mod policy;
 mod report;
@@ -38,6 +40,7 @@ fn act(cli: Cli) -> Result<()> {
         Action::Hogs(args) => hogs::hogs(&args),
         Action::Chains(args) => chains::chains(&args),
         Action::Functions(args) => functions::functions(&args),
+        Action::Mix(args) => mix::mix(&args),
         Action::Compare(args) => compare::compare(&args),
         Action::Demo(args) => demo::demo(&args),
     }

@@ -6,26 +6,25 @@ use anyhow::{anyhow, Result};
 use plotters::prelude::*;
 
 use crate::results::{Compared, Results};
-use crate::stats::Estimate;
 
 /// Height of the row of a setting, in pixels.
 const ROW: u32 = 28;
 
-/// A figure, its colour, and where in its row it stands, 0 to 1.
-type Series = (&'static str, RGBColor, f64, fn(&Compared) -> Estimate);
-
-const SERIES: [Series; 3] = [
-    ("mean duration", RED, 0.7, |c| c.mean),
-    ("p99 of the long ones", BLUE, 0.5, |c| c.long),
-    ("longest wait of the bystander", BLACK, 0.3, |c| c.bystander),
-];
+/// The colour of each goal, and where in its row it stands, 0 to 1.
+const SERIES: [(RGBColor, f64); 3] = [(RED, 0.7), (BLUE, 0.5), (BLACK, 0.3)];
 
 /// The plot as SVG. Ratios beyond the edge are shown at it.
 pub fn plot(results: &Results) -> Result<String> {
-    draw(&results.compared()?).map_err(|e| anyhow!("plot: {e}"))
+    let names: Vec<&str> = results.load().goals().iter().map(|g| g.column.0).collect();
+
+    draw(results.load().name(), &names, &results.compared()?).map_err(|e| anyhow!("plot: {e}"))
 }
 
-fn draw(compared: &[Compared]) -> Result<String, Box<dyn std::error::Error>> {
+fn draw(
+    load: &str,
+    names: &[&str],
+    compared: &[Compared],
+) -> Result<String, Box<dyn std::error::Error>> {
     const EDGE: f64 = 3.0;
     let rows = compared.len();
     let mut svg = String::new();
@@ -35,7 +34,7 @@ fn draw(compared: &[Compared]) -> Result<String, Box<dyn std::error::Error>> {
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
             .caption(
-                "Functions: ratios to stock, 95 % intervals",
+                format!("{load}: ratios to stock, 95 % intervals"),
                 ("sans-serif", 18),
             )
             .margin(10)
@@ -53,10 +52,10 @@ fn draw(compared: &[Compared]) -> Result<String, Box<dyn std::error::Error>> {
             BLACK.mix(0.5),
         )])?;
 
-        for (name, colour, at, of) in SERIES {
+        for (goal, (name, (colour, at))) in names.iter().zip(SERIES).enumerate() {
             let marks = compared.iter().enumerate().flat_map(|(i, c)| {
                 let y = (rows - 1 - i) as f64 + at;
-                let e = of(c);
+                let e = c.ratios[goal];
                 let (low, value, high) = (e.low.min(EDGE), e.value.min(EDGE), e.high.min(EDGE));
                 [
                     PathElement::new([(low, y), (high, y)], colour.stroke_width(2)).into_dyn(),
@@ -65,7 +64,7 @@ fn draw(compared: &[Compared]) -> Result<String, Box<dyn std::error::Error>> {
             });
             chart
                 .draw_series(marks)?
-                .label(name)
+                .label(*name)
                 .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
         }
         for (i, c) in compared.iter().enumerate() {
@@ -87,6 +86,7 @@ fn draw(compared: &[Compared]) -> Result<String, Box<dyn std::error::Error>> {
 mod tests {
     use super::*;
     use crate::setting::Kind;
+    use crate::stats::Estimate;
 
     #[test]
     fn has_each_setting() {
@@ -98,11 +98,10 @@ mod tests {
         let compared = ["one", "two"].map(|name| Compared {
             name,
             kind: Kind::Static,
-            mean: e,
-            long: e,
-            bystander: e,
+            ratios: vec![e; 3],
+            to_best: e,
         });
-        let svg = draw(&compared).unwrap();
+        let svg = draw("l", &["a", "b", "c"], &compared).unwrap();
 
         assert!(svg.contains("one") && svg.contains("two"));
         assert!(svg.trim_end().ends_with("</svg>"));

@@ -6,19 +6,15 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use crate::arrivals::{self, LONG_NS};
+use crate::arrivals::LONG_NS;
+use crate::cli::Load;
 use crate::functions::{Invocation, Seen};
+use crate::goals::Bound;
 use crate::setting::{Kind, Setting};
 use crate::stats::{self, Estimate, Figure, Run};
 
-/// Of the functions: the mean duration is at most this part of stock's.
-const GOAL_MEAN: f64 = 0.6;
-
-/// Of the long functions: the p99 of the duration is at most this part of stock's.
-const GOAL_LONG: f64 = 1.1;
-
-/// A p99 of fewer values than this is no figure to rely on.
-const ENOUGH: u64 = 1000;
+/// A quantile of so few values beyond it is no figure to rely on.
+const FEW: f64 = 10.0;
 
 /// A kind of values that runs have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +27,8 @@ pub enum Values {
     Wait,
     /// How long the bystander waited
     Bystander,
+    /// The work of all, one value for each run
+    Work,
 }
 
 /// A run: when it was, and its values.
@@ -42,6 +40,7 @@ pub struct Measured {
     long: Run,
     wait: Run,
     bystander: Run,
+    work: Run,
 }
 
 impl Measured {
@@ -60,6 +59,13 @@ impl Measured {
             long: durations(&seen.functions, LONG_NS)?,
             wait: Run::new(seen.functions.iter().map(|i| i.wait_ns))?,
             bystander: Run::new(seen.bystander.iter().map(|i| i.wait_ns))?,
+            work: Run::new(std::iter::once(
+                seen.functions
+                    .iter()
+                    .chain(&seen.bystander)
+                    .map(|i| i.length_ns)
+                    .sum(),
+            ))?,
         })
     }
 
@@ -69,28 +75,14 @@ impl Measured {
             Values::Long => &self.long,
             Values::Wait => &self.wait,
             Values::Bystander => &self.bystander,
+            Values::Work => &self.work,
         }
     }
 }
 
-/// A column of the tables: its name, and what it is a figure of.
-type Column = (&'static str, Values, Figure);
-
-const COLUMNS: [Column; 10] = [
-    ("mean", Values::Duration, Figure::Mean),
-    ("p50", Values::Duration, Figure::Quantile(0.5)),
-    ("p90", Values::Duration, Figure::Quantile(0.9)),
-    ("p99", Values::Duration, Figure::Quantile(0.99)),
-    ("p99.9", Values::Duration, Figure::Quantile(0.999)),
-    ("max", Values::Duration, Figure::Max),
-    ("long_p99", Values::Long, Figure::Quantile(0.99)),
-    ("wait_p99", Values::Wait, Figure::Quantile(0.99)),
-    ("bystander_p99", Values::Bystander, Figure::Quantile(0.99)),
-    ("bystander_max", Values::Bystander, Figure::Max),
-];
-
 /// All runs of all settings.
 pub struct Results {
+    load: Load,
     seed: u64,
     seconds: u64,
     settings: Vec<(String, Kind, Vec<Measured>)>,
@@ -102,18 +94,25 @@ pub struct Compared<'a> {
     pub name: &'a str,
     /// How it is judged
     pub kind: Kind,
-    /// Ratio of the mean duration
-    pub mean: Estimate,
-    /// Ratio of the p99 of the long ones
-    pub long: Estimate,
-    /// Ratio of the longest wait of the bystander
-    pub bystander: Estimate,
+    /// Ratios to stock, as of [`Load::goals`]
+    pub ratios: Vec<Estimate>,
+    /// The first of them, but to the best static setting
+    pub to_best: Estimate,
+}
+
+/// The static setting with the lowest first ratio.
+fn best<'a, 'b>(compared: &'a [Compared<'b>]) -> Option<&'a Compared<'b>> {
+    compared
+        .iter()
+        .filter(|c| c.kind == Kind::Static)
+        .min_by(|a, b| a.ratios[0].value.total_cmp(&b.ratios[0].value))
 }
 
 impl Results {
-    /// Of runs of `seconds`, in an order that follows from `seed`.
-    pub fn new(seed: u64, seconds: u64, settings: &[Setting]) -> Self {
+    /// Of runs of `seconds` of a load, in an order that follows from `seed`.
+    pub fn new(load: Load, seed: u64, seconds: u64, settings: &[Setting]) -> Self {
         Self {
+            load,
             seed,
             seconds,
             settings: settings
@@ -121,6 +120,11 @@ impl Results {
                 .map(|setting| (setting.name.clone(), setting.kind, Vec::new()))
                 .collect(),
         }
+    }
+
+    /// Of which load they are.
+    pub fn load(&self) -> Load {
+        self.load
     }
 
     /// Adds a run of the setting of that number.
@@ -133,23 +137,36 @@ impl Results {
         let runs = |all: &[Measured], of| -> Vec<Run> {
             all.iter().map(|run| run.values(of).clone()).collect()
         };
-        let stock = &self.of(Kind::Stock)?.2;
-        let ratio = |all: &[Measured], of, what| {
-            stats::ratio(what, &runs(all, of), &runs(stock, of), self.seed)
+        let ratio = |all: &[Measured], base: &[Measured], goal: usize| {
+            let (_, of, what) = self.load.goals()[goal].column;
+            stats::ratio(what, &runs(all, of), &runs(base, of), self.seed)
         };
+        let stock = &self.of(Kind::Stock)?.2;
+        let mut compared = Vec::new();
 
-        self.settings
+        for (name, kind, all) in &self.settings {
+            let ratios = (0..self.load.goals().len())
+                .map(|goal| ratio(all, stock, goal))
+                .collect::<Result<Vec<_>>>()?;
+            compared.push(Compared {
+                name,
+                kind: *kind,
+                to_best: ratios[0],
+                ratios,
+            });
+        }
+        let Some(best) = best(&compared).map(|c| c.name.to_string()) else {
+            return Ok(compared);
+        };
+        let base = self
+            .settings
             .iter()
-            .map(|(name, kind, all)| {
-                Ok(Compared {
-                    name,
-                    kind: *kind,
-                    mean: ratio(all, Values::Duration, Figure::Mean)?,
-                    long: ratio(all, Values::Long, Figure::Quantile(0.99))?,
-                    bystander: ratio(all, Values::Bystander, Figure::Max)?,
-                })
-            })
-            .collect()
+            .find(|setting| setting.0 == best)
+            .context("the best is one of them")?;
+        for (c, (_, _, all)) in compared.iter_mut().zip(&self.settings) {
+            c.to_best = ratio(all, &base.2, 0)?;
+        }
+        Ok(compared)
     }
 
     fn of(&self, kind: Kind) -> Result<&(String, Kind, Vec<Measured>)> {
@@ -162,12 +179,13 @@ impl Results {
     /// A row for each run: figures in microseconds.
     pub fn csv(&self) -> Result<String> {
         let mut out = csv::Writer::from_writer(Vec::new());
-        let head = ["setting", "round", "place", "seed", "functions", "long"];
+        let columns = self.load.columns();
+        let head = ["setting", "round", "place", "seed", "values"];
 
         out.write_record(
             head.iter()
                 .map(ToString::to_string)
-                .chain(COLUMNS.iter().map(|(name, ..)| format!("{name}_us"))),
+                .chain(columns.iter().map(|(name, ..)| format!("{name}_us"))),
         )?;
         for (name, _, runs) in &self.settings {
             for run in runs {
@@ -177,13 +195,13 @@ impl Results {
                     run.place as u64,
                     run.seed,
                     run.duration.len(),
-                    run.long.len(),
                 ] {
                     out.write_field(number.to_string())?;
                 }
-                for (_, of, what) in COLUMNS {
-                    let ns = stats::figure(what, std::iter::once(run.values(of)))?;
-                    out.write_field(format!("{:.1}", ns / 1e3))?;
+                for (_, of, what) in columns {
+                    // A short run may have no value of a kind.
+                    let ns = stats::figure(*what, std::iter::once(run.values(*of)));
+                    out.write_field(ns.map_or(String::new(), |ns| format!("{:.1}", ns / 1e3)))?;
                 }
                 out.write_record(None::<&[u8]>)?;
             }
@@ -194,60 +212,63 @@ impl Results {
     /// Tables of the figures and of the ratios to stock, and the goals.
     pub fn markdown(&self) -> Result<String> {
         let mut out = String::new();
+        let columns = self.load.columns();
         let stock = &self.of(Kind::Stock)?.2;
         let count = |of| stock.iter().map(|run| run.values(of).len()).sum::<u64>();
 
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "Functions of widely spread length on one CPU: {} runs of {} s, seed {}; {} functions \
-             for each setting, of {:.1} ms on average, {} of them long (from {} ms on). Figures \
-             of all runs together, in milliseconds.\n",
+            "{}. {} runs of {} s of each setting, seed {}. Figures of all runs together, in \
+             milliseconds.\n",
+            self.load.about(),
             stock.len(),
             self.seconds,
             self.seed,
-            count(Values::Duration),
-            arrivals::mean_length_ns() / 1e6,
-            count(Values::Long),
-            LONG_NS / 1_000_000,
         );
         let _ = write!(out, "| setting |");
-        for (name, ..) in COLUMNS {
+        for (name, ..) in columns {
             let _ = write!(out, " {name} |");
         }
-        let _ = writeln!(out, "\n|{}", " --- |".repeat(COLUMNS.len() + 1));
+        let _ = writeln!(out, "\n|{}", " --- |".repeat(columns.len() + 1));
         for (name, _, runs) in &self.settings {
             let _ = write!(out, "| {name} |");
-            for (_, of, what) in COLUMNS {
-                let ns = stats::figure(what, runs.iter().map(|run| run.values(of)))?;
-                let _ = write!(out, " {:.2} |", ns / 1e6);
+            for (_, of, what) in columns {
+                let ns = stats::figure(*what, runs.iter().map(|run| run.values(*of)))?;
+                let _ = write!(out, " {:.3} |", ns / 1e6);
             }
             let _ = writeln!(out);
         }
 
         let compared = self.compared()?;
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "\nRatios to stock, with 95 % intervals of the bootstrap over runs:\n\n\
-             | setting | mean | long_p99 | bystander_max |\n| --- | --- | --- | --- |"
+            "\nRatios to stock, with 95 % intervals of the bootstrap over runs:\n\n| setting |"
         );
-        for c in &compared {
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} |",
-                c.name,
-                text(c.mean),
-                text(c.long),
-                text(c.bystander)
-            );
+        for goal in self.load.goals() {
+            let _ = write!(out, " {} |", goal.column.0);
         }
-        let _ = writeln!(out, "\n{}", verdict(&compared));
-        if count(Values::Long) < ENOUGH {
-            let _ = writeln!(
-                out,
-                "\nThe p99 of the long ones is of {} values: not to be relied on.",
-                count(Values::Long)
-            );
+        let _ = writeln!(out, "\n|{}", " --- |".repeat(self.load.goals().len() + 1));
+        for c in &compared {
+            let _ = write!(out, "| {} |", c.name);
+            for ratio in &c.ratios {
+                let _ = write!(out, " {} |", text(*ratio));
+            }
+            let _ = writeln!(out);
+        }
+        let _ = writeln!(out, "\n{}", verdict(self.load, &compared));
+
+        for (name, of, what) in columns {
+            if let Figure::Quantile(part) = what {
+                let beyond = count(*of) as f64 * (1.0 - part);
+                if beyond < FEW {
+                    let _ = writeln!(
+                        out,
+                        "\n{name}: not to be relied on, as {beyond:.1} of {} values are beyond it.",
+                        count(*of)
+                    );
+                }
+            }
         }
         Ok(out)
     }
@@ -258,41 +279,42 @@ fn text(e: Estimate) -> String {
 }
 
 /// What can be claimed: nothing where stock differs from itself.
-fn verdict(compared: &[Compared]) -> String {
+fn verdict(load: Load, compared: &[Compared]) -> String {
     let Some(again) = compared.iter().find(|c| c.kind == Kind::Again) else {
         return "Stock was not measured twice: no claim.".to_string();
     };
-    if !again.mean.may_be_one() || !again.long.may_be_one() {
-        return format!(
-            "Stock differs from itself (mean {}, long_p99 {}): no claim.",
-            text(again.mean),
-            text(again.long)
-        );
+    for (goal, ratio) in load.goals().iter().zip(&again.ratios) {
+        if !ratio.may_be_one() && goal.bound != Bound::None {
+            return format!(
+                "Stock differs from itself in {}, {}: no claim.",
+                goal.column.0,
+                text(*ratio)
+            );
+        }
     }
-    let best = compared
-        .iter()
-        .filter(|c| c.kind == Kind::Static)
-        .min_by(|a, b| a.mean.value.total_cmp(&b.mean.value));
-    let mut out = "Stock does not differ from itself.".to_string();
-
-    if let Some(best) = best {
+    let mut out = "Stock does not differ from itself in what is claimed.".to_string();
+    let first = load.goals()[0].column.0;
+    if let Some(best) = best(compared) {
         let _ = write!(
             out,
-            " The static setting with the lowest mean is {}.",
+            " The static setting with the lowest {first} is {}.",
             best.name
         );
     }
+    let met = |kept: bool| if kept { "met" } else { "NOT met" };
     for c in compared.iter().filter(|c| c.kind == Kind::Policy) {
-        let met = |goal: bool| if goal { "met" } else { "NOT met" };
-        // The whole interval has to be on the right side.
+        let _ = write!(out, "\n- {}:", c.name);
+        for (goal, ratio) in load.goals().iter().zip(&c.ratios) {
+            if goal.bound != Bound::None {
+                let kept = met(goal.bound.is_kept(*ratio));
+                let _ = write!(out, " {} {} {kept};", goal.column.0, goal.bound.text());
+            }
+        }
         let _ = write!(
             out,
-            "\n- {}: mean at most {GOAL_MEAN} of stock {}; below the best static setting {}; \
-             long_p99 at most {GOAL_LONG} of stock {}.",
-            c.name,
-            met(c.mean.high <= GOAL_MEAN),
-            met(best.is_some_and(|best| c.mean.high < best.mean.low)),
-            met(c.long.high <= GOAL_LONG),
+            " {first} below that of the best static setting, {}, {}.",
+            text(c.to_best),
+            met(c.to_best.high <= 1.0)
         );
     }
     out
@@ -314,28 +336,30 @@ mod tests {
         Compared {
             name,
             kind,
-            mean: estimate(mean),
-            long: estimate(long),
-            bystander: estimate(1.0),
+            ratios: vec![estimate(mean), estimate(long), estimate(1.0)],
+            to_best: estimate(mean / 0.7),
         }
     }
 
     #[test]
     fn goals() {
         let of = |again, policy, long| {
-            verdict(&[
-                compared("stock", Kind::Stock, 1.0, 1.0),
-                compared("stock again", Kind::Again, again, 1.0),
-                compared("slice", Kind::Static, 0.7, 1.0),
-                compared("p", Kind::Policy, policy, long),
-            ])
+            verdict(
+                Load::Functions,
+                &[
+                    compared("stock", Kind::Stock, 1.0, 1.0),
+                    compared("stock again", Kind::Again, again, 1.0),
+                    compared("slice", Kind::Static, 0.7, 1.0),
+                    compared("p", Kind::Policy, policy, long),
+                ],
+            )
         };
 
         assert!(!of(1.0, 0.5, 1.0).contains("NOT"));
         assert_eq!(of(1.0, 0.65, 1.0).matches("NOT").count(), 1);
-        assert_eq!(of(1.0, 0.695, 1.2).matches("NOT").count(), 3);
+        assert_eq!(of(1.0, 0.7, 1.2).matches("NOT").count(), 3);
         assert!(of(1.05, 0.5, 1.0).contains("no claim"));
-        assert!(verdict(&[]).contains("no claim"));
+        assert!(verdict(Load::Functions, &[]).contains("no claim"));
     }
 
     fn results() -> Results {
@@ -345,6 +369,7 @@ mod tests {
             duration_ns,
         };
         let mut results = Results {
+            load: Load::Functions,
             seed: 1,
             seconds: 5,
             settings: [("stock", Kind::Stock), ("stock again", Kind::Again)]
@@ -376,8 +401,8 @@ mod tests {
     fn tables() {
         let text = results().markdown().unwrap();
 
-        assert!(text.contains("| stock | 2.00 |"), "{text}");
+        assert!(text.contains("| stock | 2.000 |"), "{text}");
         assert!(text.contains("| stock again | 1.000 (1.000 to 1.000) |"));
-        assert!(text.contains("of 3 values: not to be relied on"));
+        assert!(text.contains("long_p99: not to be relied on, as 0.0 of 3 values"));
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, Context, Result};
 
 use crate::child::Child;
+use crate::cli::Load;
 use crate::policy::Policy;
 use crate::slice::BaseSlice;
 
@@ -58,7 +59,7 @@ pub struct Setting {
 }
 
 /// What keeps a setting in force; what was before comes back when it is undone.
-pub enum InForce {
+pub enum Standing {
     /// Nothing has to be undone
     Nothing,
     /// The base slice
@@ -95,8 +96,8 @@ impl Setting {
         self
     }
 
-    /// The command that starts `program` under this setting.
-    pub fn command(&self, program: &Path) -> Command {
+    /// The command that starts `program` with this load under this setting.
+    pub fn command(&self, program: &Path, load: Load) -> Command {
         let mut words = self.prefix.iter();
         let mut command = match words.next() {
             Some(first) => {
@@ -107,24 +108,24 @@ impl Setting {
             None => Command::new(program),
         };
 
-        command.arg("functions").args(&self.args);
+        command.arg(load.name()).args(&self.args);
         command
     }
 
     /// Puts it in force.
-    pub fn set(&self, loader: &Path) -> Result<InForce> {
+    pub fn set(&self, loader: &Path) -> Result<Standing> {
         Ok(match &self.means {
-            Means::Nothing => InForce::Nothing,
-            Means::BaseSlice(ns) => InForce::Slice {
+            Means::Nothing => Standing::Nothing,
+            Means::BaseSlice(ns) => Standing::Slice {
                 _before: BaseSlice::set_ns(*ns)?,
             },
-            Means::Scx(path) => InForce::Scheduler(scx(path)?),
-            Means::Policy(path) => InForce::Policy(Policy::attach_file(loader, path)?),
+            Means::Scx(path) => Standing::Scheduler(scx(path)?),
+            Means::Policy(path) => Standing::Policy(Policy::attach_file(loader, path)?),
         })
     }
 }
 
-impl InForce {
+impl Standing {
     /// Undoes it. Fails if a policy was never asked, or a scheduler has gone.
     pub fn undo(self) -> Result<()> {
         match self {
@@ -176,51 +177,64 @@ fn scx(path: &Path) -> Result<Child> {
     Ok(child)
 }
 
-/// Milliseconds in the text of a setting.
-fn ms(ns: u64) -> String {
-    format!("{} ms", ns as f64 / 1e6)
+/// What is said of each function when it is invoked.
+fn functions(all: &mut Vec<Setting>, policy: &Path, coarse: bool) {
+    all.push(Setting::new(Kind::Other, "sched_setattr each").with(&["--announce", "setattr"]));
+    for (name, error) in [
+        ("announced", 0),
+        ("announced, error 50 %", 50),
+        ("announced, error 100 %", 100),
+    ] {
+        if !coarse || error != 50 {
+            all.push(
+                Setting::new(Kind::Policy, name)
+                    .by(Means::Policy(policy.to_path_buf()))
+                    .with(&["--announce", "map", "--error", &error.to_string()]),
+            );
+        }
+    }
 }
 
-/// What is compared for the functions. What a stock kernel can be set to without a word of
-/// the load on single functions is the same for all of its threads, as any of them runs any
-/// function; so nice and cpu.weight change what the bystander has, and nothing among
-/// functions.
-pub fn settings(policies: &Path, scx: Option<&Path>) -> Vec<Setting> {
-    const SLICES_NS: [u64; 4] = [100_000, 1_000_000, 10_000_000, 100_000_000];
-    let announced = policies.join("announced.bpf.o");
+/// What is compared by a load. What a stock kernel can be set to once is the same for all
+/// threads, as any of them runs any function, and each task of the mix does both; so nice and
+/// cpu.weight change what the bystander has, and nothing among functions or tasks.
+///
+/// `coarse` leaves out those between others that differ little.
+pub fn settings(load: Load, policies: &Path, scx: Option<&Path>, coarse: bool) -> Vec<Setting> {
+    const NS_PER_US: u64 = 1000;
+    const SLICES_US: [u64; 4] = [100, 1_000, 10_000, 100_000];
     let mut all = vec![
         Setting::new(Kind::Stock, "stock"),
         Setting::new(Kind::Again, "stock again"),
         Setting::new(Kind::Static, "SCHED_BATCH").started_by(&["chrt", "--batch", "0"]),
-        Setting::new(Kind::Static, "nice 10").started_by(&["nice", "-n", "10"]),
-        Setting::new(Kind::Static, "nice -10").started_by(&["nice", "-n", "-10"]),
     ];
 
-    for ns in SLICES_NS {
-        all.push(
-            Setting::new(Kind::Static, &format!("slice {}", ms(ns)))
-                .with(&["--slice-us", &(ns / 1000).to_string()]),
-        );
+    if !coarse {
+        for (name, prefix) in [
+            ("nice 10", &["nice", "-n", "10"]),
+            ("nice -10", &["nice", "-n", "-10"]),
+        ] {
+            all.push(Setting::new(Kind::Static, name).started_by(prefix));
+        }
     }
-    for ns in SLICES_NS {
-        all.push(
-            Setting::new(Kind::Static, &format!("base_slice {}", ms(ns))).by(Means::BaseSlice(ns)),
-        );
+    for us in SLICES_US {
+        let name = format!("slice {} ms", us as f64 / 1e3);
+        all.push(Setting::new(Kind::Static, &name).with(&["--slice-us", &us.to_string()]));
+    }
+    for us in SLICES_US {
+        if !coarse || us == SLICES_US[0] || us == SLICES_US[3] {
+            let name = format!("base_slice {} ms", us as f64 / 1e3);
+            all.push(Setting::new(Kind::Static, &name).by(Means::BaseSlice(us * NS_PER_US)));
+        }
     }
     if let Some(path) = scx {
         all.push(Setting::new(Kind::Other, "scx_simple").by(Means::Scx(path.to_path_buf())));
     }
-    all.push(Setting::new(Kind::Other, "sched_setattr each").with(&["--announce", "setattr"]));
-    for (name, error) in [
-        ("announced", "0"),
-        ("announced, error 50 %", "50"),
-        ("announced, error 100 %", "100"),
-    ] {
-        all.push(
-            Setting::new(Kind::Policy, name)
-                .by(Means::Policy(announced.clone()))
-                .with(&["--announce", "map", "--error", error]),
-        );
+    match load {
+        Load::Functions => functions(&mut all, &policies.join("announced.bpf.o"), coarse),
+        Load::Mix => all.push(
+            Setting::new(Kind::Policy, "learned").by(Means::Policy(policies.join("learned.bpf.o"))),
+        ),
     }
     all
 }
@@ -231,24 +245,31 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let all = settings(Path::new("p"), Some(Path::new("s")));
+        let all = settings(Load::Functions, Path::new("p"), Some(Path::new("s")), false);
         let mut names: Vec<_> = all.iter().map(|setting| &setting.name).collect();
         let count = names.len();
 
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);
-        assert_eq!(settings(Path::new("p"), None).len(), count - 1);
+        assert_eq!(
+            settings(Load::Functions, Path::new("p"), None, false).len(),
+            count - 1
+        );
+        assert_eq!(
+            settings(Load::Functions, Path::new("p"), None, true).len(),
+            count - 6
+        );
         assert_eq!(all[0].kind, Kind::Stock);
         assert_eq!(all[1].kind, Kind::Again);
     }
 
     #[test]
     fn commands() {
-        let all = settings(Path::new("p"), None);
+        let all = settings(Load::Functions, Path::new("p"), None, false);
         let words = |name: &str| {
             let setting = all.iter().find(|setting| setting.name == name).unwrap();
-            format!("{:?}", setting.command(Path::new("x")))
+            format!("{:?}", setting.command(Path::new("x"), Load::Functions))
         };
 
         assert_eq!(words("stock"), r#""x" "functions""#);

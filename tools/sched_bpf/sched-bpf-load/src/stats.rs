@@ -90,7 +90,7 @@ impl Estimate {
 }
 
 /// The ratio of a figure to that of `base`, by percentiles of the paired bootstrap over runs.
-/// With less than three runs the interval is the range of the ratios, which says little.
+/// Of few runs, less than ten, such intervals are too narrow.
 pub fn ratio(what: Figure, runs: &[Run], base: &[Run], seed: u64) -> Result<Estimate> {
     ensure!(
         runs.len() == base.len() && !runs.is_empty(),

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is shown of a load, and what a policy is to reach.
+
+use crate::cli::Load;
+use crate::results::Values;
+use crate::stats::{Estimate, Figure};
+
+/// A column of the tables: its name, and what it is a figure of.
+pub type Column = (&'static str, Values, Figure);
+
+/// What a ratio to stock has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// It is shown only
+    None,
+    /// At most this, with its whole interval
+    Below(f64),
+    /// At least this, with its whole interval
+    Above(f64),
+}
+
+impl Bound {
+    /// Is it kept?
+    pub fn is_kept(self, ratio: Estimate) -> bool {
+        match self {
+            Self::None => true,
+            Self::Below(bound) => ratio.high <= bound,
+            Self::Above(bound) => ratio.low >= bound,
+        }
+    }
+
+    /// In words, empty if there is none.
+    pub fn text(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Below(bound) => format!("at most {bound} of stock"),
+            Self::Above(bound) => format!("at least {bound} of stock"),
+        }
+    }
+}
+
+/// A ratio to stock. By the first of a load static settings are told from better ones.
+pub struct Goal {
+    /// What the ratio is of
+    pub column: Column,
+    /// What it has to be
+    pub bound: Bound,
+}
+
+const MEAN: Figure = Figure::Mean;
+const MAX: Figure = Figure::Max;
+
+const fn q(part: f64) -> Figure {
+    Figure::Quantile(part)
+}
+
+const FUNCTIONS: &[Column] = &[
+    ("mean", Values::Duration, MEAN),
+    ("p50", Values::Duration, q(0.5)),
+    ("p90", Values::Duration, q(0.9)),
+    ("p99", Values::Duration, q(0.99)),
+    ("p99.9", Values::Duration, q(0.999)),
+    ("p99.99", Values::Duration, q(0.9999)),
+    ("max", Values::Duration, MAX),
+    ("long_p99", Values::Long, q(0.99)),
+    ("wait_p99", Values::Wait, q(0.99)),
+    ("bystander_p99", Values::Bystander, q(0.99)),
+    ("bystander_max", Values::Bystander, MAX),
+];
+
+const MIX: &[Column] = &[
+    ("wait_mean", Values::Wait, MEAN),
+    ("wait_p50", Values::Wait, q(0.5)),
+    ("wait_p90", Values::Wait, q(0.9)),
+    ("wait_p99", Values::Wait, q(0.99)),
+    ("wait_p99.9", Values::Wait, q(0.999)),
+    ("wait_p99.99", Values::Wait, q(0.9999)),
+    ("wait_max", Values::Wait, MAX),
+    ("held_p99", Values::Bystander, q(0.99)),
+    ("held_max", Values::Bystander, MAX),
+    ("work", Values::Work, MEAN),
+];
+
+const FUNCTION_GOALS: &[Goal] = &[
+    Goal {
+        column: ("mean", Values::Duration, MEAN),
+        bound: Bound::Below(0.6),
+    },
+    Goal {
+        column: ("long_p99", Values::Long, q(0.99)),
+        bound: Bound::Below(1.1),
+    },
+    Goal {
+        column: ("bystander_max", Values::Bystander, MAX),
+        bound: Bound::None,
+    },
+];
+
+const MIX_GOALS: &[Goal] = &[
+    Goal {
+        column: ("wait_p99.9", Values::Wait, q(0.999)),
+        bound: Bound::Below(0.2),
+    },
+    Goal {
+        column: ("work", Values::Work, MEAN),
+        bound: Bound::Above(0.99),
+    },
+    Goal {
+        column: ("held_max", Values::Bystander, MAX),
+        bound: Bound::None,
+    },
+];
+
+impl Load {
+    /// What is shown of it.
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Functions => FUNCTIONS,
+            Self::Mix => MIX,
+        }
+    }
+
+    /// What a policy is to reach.
+    pub fn goals(self) -> &'static [Goal] {
+        match self {
+            Self::Functions => FUNCTION_GOALS,
+            Self::Mix => MIX_GOALS,
+        }
+    }
+
+    /// What the tables are about.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Functions => {
+                "Functions of widely spread length on one CPU: durations of all and of the long \
+                 ones (from 30 ms on), how long they waited for their first instruction, and how \
+                 long a bystander waited that works for 0.1 ms every 10 ms"
+            }
+            Self::Mix => {
+                "Tasks in many cgroups on one CPU, interactive and computing by turns: how long \
+                 those that were due waited; how long a piece of 1 ms of computing was held up; \
+                 the work of all in a run"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        let e = |low, high| Estimate {
+            value: low,
+            low,
+            high,
+        };
+
+        assert!(Bound::Below(0.6).is_kept(e(0.5, 0.6)));
+        assert!(!Bound::Below(0.6).is_kept(e(0.5, 0.61)));
+        assert!(Bound::Above(0.99).is_kept(e(0.99, 1.0)));
+        assert!(!Bound::Above(0.99).is_kept(e(0.98, 1.0)));
+        assert!(Bound::None.is_kept(e(9.0, 9.0)));
+    }
+}
