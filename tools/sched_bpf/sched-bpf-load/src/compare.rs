@@ -83,10 +83,11 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
         let path = args.out.join(format!("{}.{extension}", args.load.name()));
         fs::write(&path, text).with_context(|| path.display().to_string())
     };
-    let table = results.markdown()?;
+    let compared = results.compared()?;
+    let table = results.markdown(&compared)?;
     write("csv", &results.csv()?)?;
     write("md", &table)?;
-    write("svg", &plot::plot(&results)?)?;
+    write("svg", &plot::plot(args.load, &compared)?)?;
     print!("{table}");
     eprintln!("measured for {} s", begin.elapsed().as_secs());
     Ok(())

@@ -5,7 +5,8 @@
 use anyhow::{anyhow, Result};
 use plotters::prelude::*;
 
-use crate::results::{Compared, Results};
+use crate::cli::Load;
+use crate::results::Compared;
 
 /// Height of the row of a setting, in pixels.
 const ROW: u32 = 28;
@@ -14,10 +15,10 @@ const ROW: u32 = 28;
 const SERIES: [(RGBColor, f64); 3] = [(RED, 0.7), (BLUE, 0.5), (BLACK, 0.3)];
 
 /// The plot as SVG. Ratios beyond the edge are shown at it.
-pub fn plot(results: &Results) -> Result<String> {
-    let names: Vec<&str> = results.load().goals().iter().map(|g| g.column.0).collect();
+pub fn plot(load: Load, compared: &[Compared]) -> Result<String> {
+    let names: Vec<&str> = load.goals().iter().map(|g| g.column.0).collect();
 
-    draw(results.load().name(), &names, &results.compared()?).map_err(|e| anyhow!("plot: {e}"))
+    draw(load.name(), &names, compared).map_err(|e| anyhow!("plot: {e}"))
 }
 
 fn draw(

@@ -122,11 +122,6 @@ impl Results {
         }
     }
 
-    /// Of which load they are.
-    pub fn load(&self) -> Load {
-        self.load
-    }
-
     /// Adds a run of the setting of that number.
     pub fn add(&mut self, setting: usize, measured: Measured) {
         self.settings[setting].2.push(measured);
@@ -210,7 +205,7 @@ impl Results {
     }
 
     /// Tables of the figures and of the ratios to stock, and the goals.
-    pub fn markdown(&self) -> Result<String> {
+    pub fn markdown(&self, compared: &[Compared]) -> Result<String> {
         let mut out = String::new();
         let columns = self.load.columns();
         let stock = &self.of(Kind::Stock)?.2;
@@ -240,7 +235,6 @@ impl Results {
             let _ = writeln!(out);
         }
 
-        let compared = self.compared()?;
         let _ = write!(
             out,
             "\nRatios to stock, with 95 % intervals of the bootstrap over runs:\n\n| setting |"
@@ -249,14 +243,14 @@ impl Results {
             let _ = write!(out, " {} |", goal.column.0);
         }
         let _ = writeln!(out, "\n|{}", " --- |".repeat(self.load.goals().len() + 1));
-        for c in &compared {
+        for c in compared {
             let _ = write!(out, "| {} |", c.name);
             for ratio in &c.ratios {
                 let _ = write!(out, " {} |", text(*ratio));
             }
             let _ = writeln!(out);
         }
-        let _ = writeln!(out, "\n{}", verdict(self.load, &compared));
+        let _ = writeln!(out, "\n{}", verdict(self.load, compared));
 
         for (name, of, what) in columns {
             if let Figure::Quantile(part) = what {
@@ -399,7 +393,8 @@ mod tests {
 
     #[test]
     fn tables() {
-        let text = results().markdown().unwrap();
+        let results = results();
+        let text = results.markdown(&results.compared().unwrap()).unwrap();
 
         assert!(text.contains("| stock | 2.000 |"), "{text}");
         assert!(text.contains("| stock again | 1.000 (1.000 to 1.000) |"));

@@ -6,6 +6,8 @@
 //! thousands of them may tell one thing. Intervals are of the bootstrap over runs, paired:
 //! run `i` of two settings had the same requests at the same times.
 
+use std::collections::BTreeMap;
+
 use anyhow::{ensure, Context, Result};
 use fastrand::Rng;
 use hdrhistogram::Histogram;
@@ -56,18 +58,18 @@ impl Run {
 }
 
 /// A figure of some runs taken together.
-pub fn figure<'a>(figure: Figure, runs: impl Iterator<Item = &'a Run>) -> Result<f64> {
-    let mut all = Run::new(std::iter::empty())?;
+pub fn figure<'a>(what: Figure, runs: impl Iterator<Item = &'a Run> + Clone) -> Result<f64> {
+    let count: u64 = runs.clone().map(Run::len).sum();
 
-    for run in runs {
-        all.histogram += &run.histogram;
-        all.sum += run.sum;
-    }
-    ensure!(all.len() > 0, "no value was measured");
-    Ok(match figure {
-        Figure::Mean => all.sum / all.len() as f64,
-        Figure::Quantile(part) => all.histogram.value_at_quantile(part) as f64,
-        Figure::Max => all.histogram.max() as f64,
+    ensure!(count > 0, "no value was measured");
+    Ok(match what {
+        Figure::Mean => runs.map(|run| run.sum).sum::<f64>() / count as f64,
+        Figure::Max => runs.map(|run| run.histogram.max()).max().unwrap_or(0) as f64,
+        Figure::Quantile(part) => {
+            let mut all = Run::new(std::iter::empty())?;
+            runs.for_each(|run| all.histogram += &run.histogram);
+            all.histogram.value_at_quantile(part) as f64
+        }
     })
 }
 
@@ -105,12 +107,22 @@ pub fn ratio(what: Figure, runs: &[Run], base: &[Run], seed: u64) -> Result<Esti
         Ok(above / below)
     };
     let each: Vec<usize> = (0..runs.len()).collect();
-    let mut ratios = (0..DRAWS)
-        .map(|_| {
-            let drawn: Vec<usize> = each.iter().map(|_| rng.usize(0..runs.len())).collect();
-            of(&drawn)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    // Of few runs the same are drawn again and again.
+    let mut known = BTreeMap::new();
+    let mut ratios = Vec::with_capacity(DRAWS);
+
+    for _ in 0..DRAWS {
+        let mut drawn: Vec<usize> = each.iter().map(|_| rng.usize(0..runs.len())).collect();
+        drawn.sort_unstable();
+        ratios.push(match known.get(&drawn) {
+            Some(ratio) => *ratio,
+            None => {
+                let ratio = of(&drawn)?;
+                known.insert(drawn, ratio);
+                ratio
+            }
+        });
+    }
 
     ratios.sort_by(f64::total_cmp);
     Ok(Estimate {
