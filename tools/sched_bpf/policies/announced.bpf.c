@@ -7,6 +7,13 @@
  * requests early, and interrupts no long one for long ones. A wrong guess costs the others
  * no more than the longest request, 100 ms, as shares do not depend on it.
  *
+ * It shortens the short ones most: at a load of 80 % the median falls to a quarter, the mean by
+ * a tenth. Who is interrupted by a shorter one has had more than its share by then, and goes on
+ * when the others have had theirs; so work of middle length gains little.
+ *
+ * sched_setattr() on each thread for each piece of work, where who hands it out may do that,
+ * does the same without a policy.
+ *
  * Not for work that lasts as long as all other: there is nothing to sort. Not for threads
  * whose work comes in many small pieces, which are short whatever is announced. What was
  * announced stays until it is written anew or deleted; the map forgets who was not asked
