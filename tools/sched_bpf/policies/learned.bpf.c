@@ -5,6 +5,11 @@
  * has run for longer, and back after some short runs. A wakee with a shorter request than
  * that of the running task preempts, if it has had no more than its share.
  *
+ * It lowers what most wakeups wait, by half on average in the load "mix", more than any slice
+ * for all does. It does little for the longest waits, of tasks that share the weight of their
+ * cgroup with one that computes, and so have had more than their share: a slice of 0.1 ms for
+ * all tasks does more for these.
+ *
  * For hosts where many unlike tasks share CPUs. Not where all tasks are alike: nobody is
  * preferred then, and the short requests only cost switches. Not for a task that wants more
  * than its share: weight is for that.
