@@ -5,10 +5,17 @@
  */
 
 #include <linux/btf.h>
+#include <linux/cpumask.h>
 #include <linux/export.h>
 #include <linux/topology.h>
 
 #include "../sched.h"
+
+/* cpu_possible() is for numbers that a mask of CPUs has. */
+static bool is_cpu(u32 cpu)
+{
+	return cpu < nr_cpu_ids && cpu_possible(cpu);
+}
 
 __bpf_kfunc_start_defs();
 
@@ -21,7 +28,7 @@ __bpf_kfunc_start_defs();
  */
 __bpf_kfunc int bpf_sched_cpu_is_idle(u32 cpu)
 {
-	return cpu_possible(cpu) ? available_idle_cpu(cpu) : -EINVAL;
+	return is_cpu(cpu) ? available_idle_cpu(cpu) : -EINVAL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_is_idle, "SCHED_BPF");
 
@@ -34,7 +41,7 @@ EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_is_idle, "SCHED_BPF");
  */
 __bpf_kfunc int bpf_sched_cpu_nr_runnable(u32 cpu)
 {
-	return cpu_possible(cpu) ? READ_ONCE(cpu_rq(cpu)->cfs.h_nr_runnable) : -EINVAL;
+	return is_cpu(cpu) ? READ_ONCE(cpu_rq(cpu)->cfs.h_nr_runnable) : -EINVAL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_nr_runnable, "SCHED_BPF");
 
@@ -48,7 +55,7 @@ EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_nr_runnable, "SCHED_BPF");
  */
 __bpf_kfunc int bpf_sched_cpu_capacity(u32 cpu)
 {
-	return cpu_possible(cpu) ? READ_ONCE(cpu_rq(cpu)->cpu_capacity) : -EINVAL;
+	return is_cpu(cpu) ? READ_ONCE(cpu_rq(cpu)->cpu_capacity) : -EINVAL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_capacity, "SCHED_BPF");
 
@@ -60,7 +67,7 @@ EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_capacity, "SCHED_BPF");
  */
 __bpf_kfunc int bpf_sched_cpu_node(u32 cpu)
 {
-	return cpu_possible(cpu) ? cpu_to_node(cpu) : -EINVAL;
+	return is_cpu(cpu) ? cpu_to_node(cpu) : -EINVAL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_node, "SCHED_BPF");
 
@@ -73,7 +80,7 @@ EXPORT_SYMBOL_NS_GPL(bpf_sched_cpu_node, "SCHED_BPF");
  */
 __bpf_kfunc int bpf_sched_cpus_share_cache(u32 cpu, u32 other)
 {
-	return cpu_possible(cpu) && cpu_possible(other) ? cpus_share_cache(cpu, other) : -EINVAL;
+	return is_cpu(cpu) && is_cpu(other) ? cpus_share_cache(cpu, other) : -EINVAL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_cpus_share_cache, "SCHED_BPF");
 
