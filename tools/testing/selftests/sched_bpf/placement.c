@@ -165,7 +165,8 @@ TEST_F(placement, fork_and_exec)
 	/* The balancer may move one meanwhile. */
 	EXPECT_LE(wrong, 10);
 	EXPECT_GE(self->skel->bss->forks, 100);
-	EXPECT_GE(self->skel->bss->execs, 100);
+	/* One that was moved before it looked does not call execve(). */
+	EXPECT_GE(self->skel->bss->execs + wrong, 100);
 }
 
 /* Says where it is, for the test above. */
@@ -292,8 +293,7 @@ TEST_F_TIMEOUT(placement, stay, 120)
 
 	TH_LOG("moved after %lu ms, %lu at most; after %lu, %lu at most, if it is to stay",
 	       stock / REPEATS, most[0], kept / REPEATS, most[1]);
-	EXPECT_EQ(LOAD_CPU, self->skel->bss->last_src);
-	EXPECT_EQ(TEST_CPU, self->skel->bss->last_dst);
+	EXPECT_GT(self->skel->bss->moves[LOAD_CPU][TEST_CPU], REPEATS);
 	EXPECT_EQ(c.overruled, c.overruled_balance);
 	EXPECT_GT(c.negative, c.overruled_balance);
 	EXPECT_GT(c.overruled_balance, 0);

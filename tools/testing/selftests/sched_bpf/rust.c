@@ -934,7 +934,7 @@ TEST_F_TIMEOUT(rust, latency_does_not_depend_on_luck, 120)
 		       stock.late, stock.all, with.late, with.all);
 		EXPECT_GT(with.all, 100);
 		EXPECT_EQ(s->wants * (s->nr_hogs + 1) < 100,
-			  100 * with.late <= with.all + 200 * alone.late);
+			  20 * with.late <= with.all + 40 * alone.late);
 	}
 }
 

@@ -15,7 +15,10 @@ int migrate_answer;
 
 /* How often it was asked so, and what it was told the last time. */
 __u64 selects, forks, execs, migrates, hots;
-__u64 last_prev, last_stock, last_src, last_dst;
+__u64 last_prev, last_stock;
+
+/* How often it was asked whether to move one from a CPU to another. */
+__u64 moves[2][2];
 
 /* How often it was asked about a task that is on an rq and does not run. */
 __u64 queued;
@@ -75,8 +78,7 @@ int BPF_PROG(place_migrate, struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64
 
 	migrates++;
 	hots += hot;
-	last_src = src_cpu;
-	last_dst = dst_cpu;
+	moves[src_cpu & 1][dst_cpu & 1]++;
 
 	return place == ANY ? (int)(bpf_get_prandom_u32() % 3) - 1 : migrate_answer;
 }
