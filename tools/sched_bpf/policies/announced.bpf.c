@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Short ones first, of tasks whose work is known or guessed when it begins: functions of a
- * platform, queries, jobs. Who hands out the work writes how long it will take, in
- * nanoseconds, into the map /sys/fs/bpf/announced_ns, under the thread id of who is to do
- * it, before that wakes up. It is the length of the request then, and EEVDF serves short
- * requests early, and interrupts no long one for long ones. A wrong guess costs the others
- * no more than the longest request, 100 ms, as shares do not depend on it.
+ * platform, queries, jobs. Who hands out the work writes how long it will take into the map
+ * /sys/fs/bpf/announced, under the thread id of who is to do it, before that wakes up.
  *
- * It shortens the short ones most: at a load of 80 % the median falls to a quarter, the mean by
- * a tenth. Who is interrupted by a shorter one has had more than its share by then, and goes on
- * when the others have had theirs; so work of middle length gains little.
+ * A request is as long as what remains of the work, so that EEVDF serves short ones early and
+ * interrupts no long one for long ones. A wakee with less to do preempts, but not if the
+ * running task will have done soon: who is interrupted has had more than its share by then,
+ * and goes on when all others have had theirs. A wrong guess costs the others no more than
+ * the longest request, 100 ms, as shares do not depend on it.
  *
- * sched_setattr() on each thread for each piece of work, where who hands it out may do that,
- * does the same without a policy.
+ * It cannot do what serving by remaining work alone would, which lets long work wait for as
+ * long as there is shorter.
  *
  * Not for work that lasts as long as all other: there is nothing to sort. Not for threads
- * whose work comes in many small pieces, which are short whatever is announced. What was
- * announced stays until it is written anew or deleted; the map forgets who was not asked
- * about for longest, beyond 16384 threads.
+ * whose work comes in many small pieces, which are short whatever is announced. The map
+ * forgets who was not asked about for longest, beyond 16384 threads.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -26,30 +24,78 @@
 /* An answer is an int. The kernel clamps it to its bounds. */
 #define MOST_NS	0x7fffffff
 
+/* Set before the policy is loaded, in nanoseconds. */
+const volatile u64 soon_ns = 15 * 1000 * 1000;	/* no announced work interrupts what ends so soon */
+const volatile u64 others_ns = 8 * 1000 * 1000;	/* and nobody else what ends so soon */
+
+/* What is announced of a thread. All times in nanoseconds. */
+struct work {
+	u64 length;	/* CPU time that it will take */
+	u64 end;	/* sum_exec_runtime where it will end; whoever announces writes 0 */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__type(key, u32);
-	__type(value, u64);
-} announced_ns SEC(".maps");
+	__type(value, struct work);
+} announced SEC(".maps");
+
+/* What remains of the work of an entity, 0 if that is not known or has lasted longer. */
+static u64 remaining(struct sched_entity *se)
+{
+	u64 now = se->sum_exec_runtime;
+	u32 tid = bpf_sched_entity_to_tgidpid(se);
+	struct work *work = bpf_map_lookup_elem(&announced, &tid);
+
+	if (!work)
+		return 0;
+
+	if (!work->end)
+		work->end = now + work->length;
+	/* More than all of it: the thread id was another's. */
+	if (now >= work->end || work->end - now > work->length)
+		return 0;
+
+	return work->end - now;
+}
 
 SEC("struct_ops")
 int BPF_PROG(announced_slice, struct sched_entity *se)
 {
-	u32 tid = bpf_sched_entity_to_tgidpid(se);
-	u64 *length = bpf_map_lookup_elem(&announced_ns, &tid);
+	u64 length = remaining(se);
 
-	if (!length)
+	return length < MOST_NS ? length : MOST_NS;
+}
+
+SEC("struct_ops")
+int BPF_PROG(announced_wakeup, struct task_struct *curr, struct task_struct *p)
+{
+	u64 rest = remaining(&curr->se), wakee = remaining(&p->se);
+
+	if (!rest)
 		return 0;
+	if (!wakee)
+		return rest < others_ns ? -1 : 0;
 
-	return *length < MOST_NS ? *length : MOST_NS;
+	return rest < soon_ns || rest <= wakee ? -1 : 1;
+}
+
+SEC("struct_ops")
+int BPF_PROG(announced_tick, struct sched_entity *curr)
+{
+	u64 rest = remaining(curr);
+
+	return rest && rest < soon_ns ? -1 : 0;
 }
 
 SEC(".struct_ops.link")
-struct bpf_sched_ops announced = {
-	.cfs_slice	= (void *)announced_slice,
-	.name		= "announced",
+struct bpf_sched_ops announced_ops = {
+	.cfs_check_preempt_wakeup	= (void *)announced_wakeup,
+	.cfs_check_preempt_tick		= (void *)announced_tick,
+	.cfs_slice			= (void *)announced_slice,
+	.name				= "announced",
 };
 
 char LICENSE[] SEC("license") = "GPL";

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-/// Where the policy has its map, by thread id, of nanoseconds.
-const MAP: &str = "/sys/fs/bpf/announced_ns";
+/// Where the policy has its map, by thread id, of nanoseconds and what it keeps itself.
+const MAP: &str = "/sys/fs/bpf/announced";
 
 /// The map of the policy.
 pub struct Announcer(MapHandle);
@@ -23,8 +23,10 @@ impl Announcer {
 
     /// Says that the next work of thread `tid` takes `ns` nanoseconds.
     pub fn announce(&self, tid: u32, ns: u64) -> Result<()> {
+        let work = [ns, 0].map(u64::to_ne_bytes).concat();
+
         self.0
-            .update(&tid.to_ne_bytes(), &ns.to_ne_bytes(), MapFlags::ANY)
+            .update(&tid.to_ne_bytes(), &work, MapFlags::ANY)
             .with_context(|| format!("{MAP}: thread {tid} cannot be announced"))
     }
 }
