@@ -82,7 +82,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 70
+ktap_set_plan 68
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -227,18 +227,10 @@ status loadall 0 "^$" "$BPFTOOL" prog loadall "$DIR/readme.bpf.o" "$PINS/readme"
 status loadall_attached 0 "protect_batch +bpf +system" "$TOOL" list
 rm -rf "$PINS/readme"
 
-# What comes with it.
-policies=$(dirname "$(readlink -f "$(command -v "$TOOL")")")/../policies
-start ^attached "$TOOL" attach "$policies/beside.bpf.o" --all
-seq 100000 | cat | cat > /dev/null
-status beside 0 "cfs_select_cpu .*positive [1-9]" "$BPFTOOL" sched show name beside
-kill "$loader"
-ended beside_end 0 "^attached: beside"
-
 # Too much time.
 echo 1 > "$KNOBS/max_share"
 for _ in 1 2 3 4; do timeout 30 sh -c 'while :; do :; done' & done
-start "was detached" "$TOOL" attach "$DIR/guard.bpf.o" --all
+start "was detached" "$TOOL" attach "$DIR/slow.bpf.o" --all
 ended too_slow 1 "was detached: it took too much time of a CPU \(bound: $KNOBS/max_share\)"
 pkill -f 'while :; do :; done'
 echo 20 > "$KNOBS/max_share"

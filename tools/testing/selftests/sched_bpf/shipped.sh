@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tools/sched_bpf: each policy that comes with it does what it is for, beside what the same
+# load does without. As tool.sh, sched-bpf is the one in PATH; it has its policies and
+# sched-bpf-load beside it.
+
+DIR=$(dirname "$(readlink -f "$0")")
+source "$DIR/../kselftest/ktap_helpers.sh"
+
+BPFTOOL=$DIR/bpftool
+POLICIES=$(dirname "$(readlink -f "$(command -v sched-bpf)")")/../policies
+OUT=$(mktemp)
+SECONDS_OF_LOAD=4
+
+# with POLICY COMMAND...: while it is attached, which is POLICY's file and options.
+with()
+{
+	local policy=$1
+	shift
+
+	# shellcheck disable=SC2086 # several words
+	sched-bpf attach $policy --all --keep > "$OUT" 2>&1 || cat "$OUT" >&2
+	"$@"
+	sched-bpf detach --all > "$OUT" 2>&1 || cat "$OUT" >&2
+}
+
+# less NAME PERCENT WITH WITHOUT: the first number is so much of the second, at most.
+less()
+{
+	ktap_print_msg "$1: $3 and $4"
+	if [ "${3:-0}" -gt 0 ] && [ $((100 * $3)) -le $(($2 * ${4:-0})) ]; then
+		ktap_test_pass "$1"
+	else
+		ktap_test_fail "$1"
+	fi
+}
+
+# mean FIELD LEAST MOST: in microseconds, of lines of functions whose length is so, in ms.
+mean()
+{
+	awk -v field="$1" -v least="$2" -v most="$3" '
+		/^function/ && $2 >= least * 1e6 && $2 < most * 1e6 { n++; sum += $field }
+		END { printf "%d", n ? sum / n / 1e3 : 0 }'
+}
+
+functions()
+{
+	sched-bpf-load functions --seed 2 --seconds "$SECONDS_OF_LOAD" "$@" | mean 4 0 30
+}
+
+mix()
+{
+	sched-bpf-load mix --seed 1 --seconds "$SECONDS_OF_LOAD" | mean 3 0 1000
+}
+
+# Programs in bash: sleep and run shortly, or for some ms now and then, or run.
+SLEEP='exec {fd}<> <(:); work() { read -t $1 -u $fd; for ((i = 0; i < $2; i++)); do :; done; }'
+SLEEPER="$SLEEP; while :; do work 0.01 50; done"
+SOMETIMES="$SLEEP; while :; do work 0.05 300; done"
+HOG='while :; do :; done'
+
+# run_time: of all tasks on CPU 1 until now, in microseconds.
+run_time()
+{
+	awk '$1 == "cpu1" { printf "%d", $8 / 1000 }' /proc/schedstat
+}
+
+# run_on_1 PROGRAM...: each runs where it may, from CPU 1 on; how long tasks run there then.
+run_on_1()
+{
+	local task tasks=() before
+
+	for program; do
+		taskset -c 1 bash -c "$program" &
+		tasks+=($!)
+	done
+	sleep 1
+	# Not by themselves: who waits for a child is woken where that was.
+	for task in "${tasks[@]}"; do taskset -cp 0,1 "$task" > "$OUT"; done
+	before=$(run_time)
+	sleep "$SECONDS_OF_LOAD"
+	echo $(($(run_time) - before))
+	kill "${tasks[@]}"
+	wait "${tasks[@]}" 2> "$OUT"
+}
+
+# pack: beside one that keeps CPU 0 busy now and then.
+pack()
+{
+	local task
+
+	taskset -c 0 bash -c "$SOMETIMES" &
+	task=$!
+	run_on_1 "$SLEEPER"
+	kill "$task"
+	wait "$task" 2> "$OUT"
+}
+
+ktap_print_header
+ktap_set_plan 6
+
+# wakee beside its waker
+beside()
+{
+	seq 100000 | cat | cat > /dev/null
+	"$BPFTOOL" sched show name beside
+}
+if grep -qE "cfs_select_cpu .*positive [1-9]" <<< "$(with "$POLICIES/beside.bpf.o" beside)"; then
+	ktap_test_pass beside
+else
+	ktap_test_fail beside
+fi
+
+# Short functions end earlier, whether their lengths are known or guessed.
+less announced 75 "$(with "$POLICIES/announced.bpf.o" functions --announce map)" "$(functions)"
+
+# Who wakes up waits less, though nobody is told who that will be.
+less learned 60 "$(with "$POLICIES/learned.bpf.o" mix)" "$(mix)"
+
+# Few CPUs for little work: back to CPU 0 as soon as that is idle.
+less pack 75 "$(with "$POLICIES/pack.bpf.o" pack)" "$(pack)"
+
+# They prefer CPU 1, and take CPU 0 as well where both are needed.
+prefer="$POLICIES/prefer.bpf.o --set cpus=2"
+less prefer 40 "$(run_on_1 "$SLEEPER")" "$(with "$prefer" run_on_1 "$SLEEPER")"
+less prefer_spills 150 "$(with "$prefer" run_on_1 "$HOG" "$HOG")" "$(run_on_1 "$HOG" "$HOG")"
+
+ktap_finished
