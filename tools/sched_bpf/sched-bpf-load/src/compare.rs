@@ -15,9 +15,8 @@ use crate::child::Child;
 use crate::cli::CompareArgs;
 use crate::cpu::{self, Work};
 use crate::functions::Seen;
-use crate::plot;
 use crate::policy;
-use crate::results::{Measured, Results};
+use crate::results::{self, Measured, Results};
 use crate::setting::{self, Setting};
 
 /// Seeds of loads are small numbers, for people to type.
@@ -87,7 +86,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     let table = results.markdown(&compared)?;
     write("csv", &results.csv()?)?;
     write("md", &table)?;
-    write("svg", &plot::plot(args.load, &compared)?)?;
+    write("svg", &results::plot(args.load, &compared)?)?;
     print!("{table}");
     eprintln!("measured for {} s", begin.elapsed().as_secs());
     Ok(())

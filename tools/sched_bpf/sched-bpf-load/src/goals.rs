@@ -2,9 +2,10 @@
 
 //! What is shown of a load, and what a policy is to reach.
 
+use sched_bpf_stats::{Estimate, Figure};
+
 use crate::cli::Load;
 use crate::results::Values;
-use crate::stats::{Estimate, Figure};
 
 /// A column of the tables: its name, and what it is a figure of.
 pub type Column = (&'static str, Values, Figure);

@@ -17,7 +17,6 @@ mod goals;
 mod hogs;
 mod measure;
 mod mix;
-mod plot;
 mod policy;
 mod report;
 mod results;
@@ -25,7 +24,6 @@ mod serve;
 mod setattr;
 mod setting;
 mod slice;
-mod stats;
 
 use std::process::ExitCode;
 

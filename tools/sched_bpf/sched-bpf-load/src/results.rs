@@ -5,13 +5,13 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use sched_bpf_stats::{self as stats, Estimate, Figure, Row, Run};
 
 use crate::arrivals::LONG_NS;
 use crate::cli::Load;
 use crate::functions::{Invocation, Seen};
 use crate::goals::Bound;
 use crate::setting::{Kind, Setting};
-use crate::stats::{self, Estimate, Figure, Run};
 
 /// A quantile of so few values beyond it is no figure to rely on.
 const FEW: f64 = 10.0;
@@ -106,6 +106,21 @@ fn best<'a, 'b>(compared: &'a [Compared<'b>]) -> Option<&'a Compared<'b>> {
         .iter()
         .filter(|c| c.kind == Kind::Static)
         .min_by(|a, b| a.ratios[0].value.total_cmp(&b.ratios[0].value))
+}
+
+/// The ratios to stock as a plot.
+pub fn plot(load: Load, compared: &[Compared]) -> Result<String> {
+    let names: Vec<&str> = load.goals().iter().map(|g| g.column.0).collect();
+    let rows: Vec<Row> = compared
+        .iter()
+        .map(|c| Row {
+            name: c.name,
+            ratios: &c.ratios,
+        })
+        .collect();
+    let title = format!("{}: ratios to stock, 95 % intervals", load.name());
+
+    stats::ratios(&title, "stock", &names, &rows)
 }
 
 impl Results {
@@ -394,10 +409,14 @@ mod tests {
     #[test]
     fn tables() {
         let results = results();
-        let text = results.markdown(&results.compared().unwrap()).unwrap();
+        let compared = results.compared().unwrap();
+        let text = results.markdown(&compared).unwrap();
 
         assert!(text.contains("| stock | 2.000 |"), "{text}");
         assert!(text.contains("| stock again | 1.000 (1.000 to 1.000) |"));
         assert!(text.contains("long_p99: not to be relied on, as 0.0 of 3 values"));
+        assert!(plot(results.load, &compared)
+            .unwrap()
+            .contains("stock again"));
     }
 }

@@ -6,14 +6,11 @@
 //! thousands of them may tell one thing. Intervals are of the bootstrap over runs, paired:
 //! run `i` of two settings had the same requests at the same times.
 
-use std::collections::BTreeMap;
-
 use anyhow::{ensure, Context, Result};
-use fastrand::Rng;
 use hdrhistogram::Histogram;
 
-/// How often runs are drawn anew.
-const DRAWS: usize = 2000;
+use crate::bootstrap::bootstrap;
+use crate::Estimate;
 
 /// Digits that histograms keep.
 const DIGITS: u8 = 3;
@@ -51,6 +48,23 @@ impl Run {
         Ok(run)
     }
 
+    /// Takes values that were counted by size: pairs of a value in nanoseconds and how often
+    /// it was, and their sum.
+    pub fn of_counts(counts: impl Iterator<Item = (u64, u64)>, sum: f64) -> Result<Self> {
+        let mut run = Self::new(std::iter::empty())?;
+
+        for (value, count) in counts {
+            run.histogram.record_n(value, count).context("histogram")?;
+        }
+        run.sum = sum;
+        Ok(run)
+    }
+
+    /// Has it no value?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many values.
     pub fn len(&self) -> u64 {
         self.histogram.len()
@@ -73,24 +87,6 @@ pub fn figure<'a>(what: Figure, runs: impl Iterator<Item = &'a Run> + Clone) -> 
     })
 }
 
-/// A number and the 95 % interval that it is in.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The number
-    pub value: f64,
-    /// Lower end of the interval
-    pub low: f64,
-    /// Upper end of the interval
-    pub high: f64,
-}
-
-impl Estimate {
-    /// May it be 1, so that there is no difference?
-    pub fn may_be_one(&self) -> bool {
-        self.low <= 1.0 && self.high >= 1.0
-    }
-}
-
 /// The ratio of a figure to that of `base`, by percentiles of the paired bootstrap over runs.
 /// Of few runs, less than ten, such intervals are too narrow.
 pub fn ratio(what: Figure, runs: &[Run], base: &[Run], seed: u64) -> Result<Estimate> {
@@ -100,40 +96,19 @@ pub fn ratio(what: Figure, runs: &[Run], base: &[Run], seed: u64) -> Result<Esti
         runs.len(),
         base.len()
     );
-    let mut rng = Rng::with_seed(seed);
     let of = |drawn: &[usize]| -> Result<f64> {
         let above = figure(what, drawn.iter().map(|i| &runs[*i]))?;
         let below = figure(what, drawn.iter().map(|i| &base[*i]))?;
         Ok(above / below)
     };
-    let each: Vec<usize> = (0..runs.len()).collect();
-    // Of few runs the same are drawn again and again.
-    let mut known = BTreeMap::new();
-    let mut ratios = Vec::with_capacity(DRAWS);
 
-    for _ in 0..DRAWS {
-        let mut drawn: Vec<usize> = each.iter().map(|_| rng.usize(0..runs.len())).collect();
-        drawn.sort_unstable();
-        ratios.push(match known.get(&drawn) {
-            Some(ratio) => *ratio,
-            None => {
-                let ratio = of(&drawn)?;
-                known.insert(drawn, ratio);
-                ratio
-            }
-        });
-    }
-
-    ratios.sort_by(f64::total_cmp);
-    Ok(Estimate {
-        value: of(&each)?,
-        low: ratios[DRAWS * 25 / 1000],
-        high: ratios[DRAWS * 975 / 1000 - 1],
-    })
+    Ok(bootstrap(runs.len(), seed, of)?.percentiles())
 }
 
 #[cfg(test)]
 mod tests {
+    use fastrand::Rng;
+
     use super::*;
 
     fn run(values: &[u64]) -> Run {
