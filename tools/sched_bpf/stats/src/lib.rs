@@ -6,11 +6,13 @@
 mod bootstrap;
 mod plot;
 mod runs;
+mod sequential;
 mod student;
 
 pub use bootstrap::{bootstrap, Bootstrap};
 pub use plot::{ratios, windows, Row};
 pub use runs::{figure, ratio, Figure, Run};
+pub use sequential::Sequence;
 
 use serde::Serialize;
 
