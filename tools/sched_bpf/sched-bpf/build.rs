@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Compiles the BPF policy.
+//! Compiles the BPF policy, and what counts waits.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCE: &str = "src/bpf/protect.bpf.c";
+const NAMES: [&str; 2] = ["protect", "wait"];
 
 const FLAGS: [&str; 9] = [
     "-g",
@@ -41,15 +41,18 @@ fn main() {
     let bpf_include = PathBuf::from(from_env("BPF_INCLUDE"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
 
-    println!("cargo:rerun-if-changed={SOURCE}");
     println!("cargo:rerun-if-changed={}", vmlinux_h.display());
-    let status = Command::new(&clang)
-        .args(FLAGS)
-        .arg(include(vmlinux_h.parent().expect("VMLINUX_H is a file")))
-        .arg(include(&bpf_include))
-        .args(["-c", SOURCE, "-o"])
-        .arg(out.join("protect.bpf.o"))
-        .status()
-        .unwrap_or_else(|e| panic!("{}: {e}", clang.to_string_lossy()));
-    assert!(status.success(), "{SOURCE}: not compiled ({status})");
+    for name in NAMES {
+        let source = format!("src/bpf/{name}.bpf.c");
+        println!("cargo:rerun-if-changed={source}");
+        let status = Command::new(&clang)
+            .args(FLAGS)
+            .arg(include(vmlinux_h.parent().expect("VMLINUX_H is a file")))
+            .arg(include(&bpf_include))
+            .args(["-c", &source, "-o"])
+            .arg(out.join(format!("{name}.bpf.o")))
+            .status()
+            .unwrap_or_else(|e| panic!("{}: {e}", clang.to_string_lossy()));
+        assert!(status.success(), "{source}: not compiled ({status})");
+    }
 }

@@ -5,8 +5,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::ab;
 
 /// Attach policies to the fair scheduling class, and see what they do.
 ///
@@ -49,6 +52,25 @@ pub enum Action {
     Detach(DetachArgs),
     /// Watch policies on the terminal: rates, overruled answers, time
     Top(TopArgs),
+    /// Compare two policies, or a policy and none, on a live host
+    ///
+    /// The two arms, A and B, take turns in windows, in blocks of one window each in random
+    /// order. First both are asked in the shadow, which tells how many answers would change
+    /// something. Then A takes turns with itself: if that finds a difference, what is measured
+    /// depends on more than the policy, and nothing is said of B. Intervals are of the
+    /// bootstrap over blocks, and a second one is valid at whatever time one looks at it.
+    /// Between two policies of one table each the link is updated, without a gap.
+    ///
+    /// Measured are, of the tasks of the cgroup or of all: wakeup_mean_us and wakeup_p99_us,
+    /// how long they waited from a wakeup on; wait_ms_per_s, all their waits for a CPU, also
+    /// after they were preempted; psi_cpu_pct, the part of the time in which some of them
+    /// waited, where the kernel has PSI; and throughput_per_s, by a counter of yours. A wait
+    /// counts when it ends. Counting waits takes some 200 instructions a wakeup and 300 a
+    /// switch, under both arms alike.
+    ///
+    /// Exits with 1 if the trial did not come to its end: A differs from itself, a bound was
+    /// not kept, a policy was detached, or a signal came. In the end nothing stays attached.
+    Ab(AbArgs),
     /// Print what policies count in the format of OpenMetrics
     ///
     /// All counters begin when a policy is attached and are identified by its id: those of
@@ -230,6 +252,105 @@ pub struct TopArgs {
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
     pub interval: u64,
+}
+
+/// Arguments of `ab`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("for").args(["cgroup", "all"]).required(true)))]
+pub struct AbArgs {
+    /// What is compared with: `none`, `protect` or `protect:MS`, the policy that comes with
+    /// sched-bpf and its cap, or a BPF object (.bpf.o)
+    #[arg(value_parser = ab::Spec::parse)]
+    pub a: ab::Spec,
+
+    /// What is compared, in the same words
+    #[arg(value_parser = ab::Spec::parse)]
+    pub b: ab::Spec,
+
+    /// Attach to this cgroup (v2), for its tasks and those of cgroups below it
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+
+    /// Attach for every task
+    #[arg(long)]
+    pub all: bool,
+
+    /// Measure the tasks of this cgroup, by default those that the policies are for
+    #[arg(long, value_name = "PATH")]
+    pub measure: Option<PathBuf>,
+
+    /// Set an option of A: a global variable that holds a number
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set_a: Vec<Setting>,
+
+    /// Set an option of B
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set_b: Vec<Setting>,
+
+    /// Blocks of A and B
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(2..=100_000)
+    )]
+    pub blocks: u32,
+
+    /// Blocks of A with itself, which come first
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(2..=100_000)
+    )]
+    pub aa_blocks: u32,
+
+    /// How long a window is, in seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = ab::seconds)]
+    pub window: Duration,
+
+    /// How much of the begin of each window is discarded, in seconds
+    #[arg(long, value_name = "S", default_value = "2", value_parser = ab::seconds)]
+    pub burn_in: Duration,
+
+    /// How long policies are in the shadow first, in seconds; 0: not at all
+    #[arg(long, value_name = "S", default_value = "10", value_parser = ab::seconds)]
+    pub shadow: Duration,
+
+    /// Seed of the order and of the bootstrap, by default of the time; the report has it
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// A command of the shell that prints a counter that only grows, such as requests served:
+    /// run at the begin and at the end of what is measured of each window
+    #[arg(long, value_name = "COMMAND", conflicts_with = "prometheus")]
+    pub throughput: Option<String>,
+
+    /// Take the counter from a file in the text format of Prometheus: all samples of METRIC,
+    /// or the one that is written there as NAME{...}. Windows should be much longer than the
+    /// file is old
+    #[arg(long, value_name = "FILE:METRIC", value_parser = ab::prometheus)]
+    pub prometheus: Option<ab::Counter>,
+
+    /// End the trial and detach when a metric of a window exceeds this; looked at each second
+    #[arg(long, value_name = "METRIC=NUMBER", value_parser = ab::guard)]
+    pub at_most: Vec<ab::Guard>,
+
+    /// End the trial and detach when a metric of a window is below this
+    #[arg(long, value_name = "METRIC=NUMBER", value_parser = ab::guard)]
+    pub at_least: Vec<ab::Guard>,
+
+    /// End the trial as soon as it is known whether this metric is higher or lower under B
+    #[arg(long, value_name = "METRIC")]
+    pub until: Option<ab::Metric>,
+
+    /// Report as JSON, with each window
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write the report here too, as HTML with plots, which needs no other file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// Arguments of `check`.

@@ -2,6 +2,7 @@
 
 //! Attaches policies to the fair scheduling class, and shows what they do.
 
+mod ab;
 mod attach;
 mod cgroup;
 mod cli;
@@ -44,6 +45,7 @@ fn act(action: &Action) -> Result<ExitCode> {
         Action::List(args) => list::list(args)?,
         Action::Detach(args) => pins::detach(args)?,
         Action::Top(args) => top::top(args)?,
+        Action::Ab(args) => ab::ab(args)?,
         Action::Metrics => print(&metrics::text(&Snapshot::take()?, &[]))?,
         Action::Check(args) => {
             let count = config::check(&args.config)?;

@@ -24,6 +24,8 @@ struct Aligned<T: ?Sized>(T);
 static PROTECT: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/protect.bpf.o")));
 
+static WAIT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/wait.bpf.o")));
+
 /// The object of the policy that comes with sched-bpf.
 pub fn protect() -> &'static [u8] {
     &PROTECT.0
@@ -76,6 +78,8 @@ fn warning() -> String {
 pub enum Source<'a> {
     /// The policy of this program
     Protect,
+    /// The programs that count waits
+    Wait,
     /// A file
     File(&'a Path),
 }
@@ -100,6 +104,9 @@ impl Opened {
             Source::Protect => ObjectBuilder::default()
                 .name("protect")
                 .and_then(|builder| builder.open_memory(protect())),
+            Source::Wait => ObjectBuilder::default()
+                .name("wait")
+                .and_then(|builder| builder.open_memory(&WAIT.0)),
             Source::File(path) => {
                 ensure!(path.exists(), "no such file");
                 ObjectBuilder::default().open_file(path)
@@ -154,6 +161,11 @@ impl Opened {
             .context("section without a value")?
             .copy_from_slice(&bytes);
         Ok(())
+    }
+
+    /// Loads an object that is no policy.
+    pub fn load_programs(self) -> Result<Object> {
+        self.0.load().map_err(|_| anyhow::anyhow!("{}", warning()))
     }
 
     /// Loads it and makes its tables. `name` is for an object of one policy.

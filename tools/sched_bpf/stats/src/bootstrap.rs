@@ -71,16 +71,17 @@ impl Bootstrap {
     /// deviation of the draws and Student's distribution: also of few runs, if what is drawn
     /// is about normal. Draws spread less than what they are drawn from, by the root of
     /// 1 - 1 / runs (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015). Of
-    /// one run nothing is known.
-    pub fn student(&self, alpha: f64) -> Estimate {
+    /// one run nothing is known. The number is the difference of two that were rounded to
+    /// multiples of `rounding`, 0 if they are exact.
+    pub fn student(&self, alpha: f64, rounding: f64) -> Estimate {
         let mean = self.draws.iter().sum::<f64>() / DRAWS as f64;
         let squares: f64 = self.draws.iter().map(|draw| (draw - mean).powi(2)).sum();
         let half = match self.runs {
             1 => f64::INFINITY,
             runs => {
                 let n = runs as f64;
-                let spread = (squares / (DRAWS - 1) as f64 * n / (n - 1.0)).sqrt();
-                spread * student::two_sided(runs - 1, alpha)
+                let variance = squares / (DRAWS - 1) as f64 * n / (n - 1.0);
+                (variance + rounding.powi(2) / 6.0).sqrt() * student::two_sided(runs - 1, alpha)
             }
         };
 
@@ -106,15 +107,21 @@ mod tests {
     #[test]
     fn of_nothing_or_one() {
         assert!(bootstrap(0, 1, |_| Ok(0.0)).is_err());
-        let one = mean_of(&[3.0]).student(0.05);
+        let one = mean_of(&[3.0]).student(0.05, 0.0);
         assert_eq!((one.value, one.low), (3.0, f64::NEG_INFINITY));
+    }
+
+    #[test]
+    fn the_same_again_is_not_without_error() {
+        let e = mean_of(&[0.1; 8]).student(0.05, 0.1);
+        assert!(e.holds(0.01) && !e.holds(0.0), "{e:?}");
     }
 
     /// The interval of a mean is known: mean +- t * deviation / sqrt(n).
     #[test]
     fn as_of_theory() {
         let values: Vec<f64> = (0..10).map(f64::from).collect();
-        let e = mean_of(&values).student(0.05);
+        let e = mean_of(&values).student(0.05, 0.0);
         let half = 2.262 * 3.0277 / 10.0_f64.sqrt();
 
         assert!((e.value - 4.5).abs() < 1e-9);
@@ -129,7 +136,7 @@ mod tests {
         let missed = (0..400)
             .filter(|_| {
                 let values: Vec<f64> = (0..5).map(|_| normal()).collect();
-                !mean_of(&values).student(0.05).holds(0.0)
+                !mean_of(&values).student(0.05, 0.0).holds(0.0)
             })
             .count();
 
