@@ -124,8 +124,13 @@ static bool is_hot(const struct bpf_sched_ask_cfs_can_migrate *q, int ret)
 {
 	const struct migration *m = container_of_const(q, struct migration, q);
 
-	if (ret > 0)
-		return false;
+	if (ret > 0) {
+		if (sched_core_cookie_match(cpu_rq(q->arg.dst_cpu), q->arg.p))
+			return false;
+		/* The core would run one or the other: no more than a reason to wait, see task_hot(). */
+		bpf_sched_overrule(q->call, BPF_SCHED_cfs_can_migrate, BPF_SCHED_BOUND_cpu, ret);
+		return q->arg.hot;
+	}
 
 	/* It moves then, hot or not, see can_migrate_task(). */
 	if (m->sd->nr_balance_failed <= m->sd->cache_nice_tries &&

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -247,6 +248,49 @@ TEST_F(placement, isolated_cpu)
 	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
 	EXPECT_GT(c.overruled_cpu, 100);
 	EXPECT_NE(2, cpu_of(load->pid));
+}
+
+/*
+ * To a core that runs a task of another cookie, though the policy says so: the two would take
+ * turns there. CPUs 2 and 3 are such a core, and 2 of it is idle.
+ */
+TEST_F(placement, core_cookie)
+{
+	struct load *hogs[4];
+	struct counters c;
+	cpu_set_t set;
+	int cookies, i;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) != 4 || package_of(2) == package_of(LOAD_CPU))
+		SKIP(return, "CPUs 2 and 3 are not a core of another package");
+	for (i = 0; i < 4; i++)
+		hogs[i] = start(.kind = HOG);
+	ASSERT_EQ(0, load_move_to_cpu(hogs[2], 3));
+	ASSERT_EQ(0, load_move_to_cpu(hogs[3], TEST_CPU));
+	self->skel->bss->migrate_answer = 1;
+
+	for (cookies = 0; cookies < 2; cookies++) {
+		for (i = 0; cookies && i < 3; i++) {
+			ASSERT_EQ(0, prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, hogs[i]->pid, 0,
+					   0));
+		}
+		for (i = 0; i < 2; i++)
+			ASSERT_EQ(0, load_move_to_cpu(hogs[i], LOAD_CPU));
+		attach(only_migrate);
+		CPU_ZERO(&set);
+		CPU_SET(LOAD_CPU, &set);
+		CPU_SET(2, &set);
+		for (i = 0; i < 2; i++)
+			ASSERT_EQ(0, sched_setaffinity(hogs[i]->pid, sizeof(set), &set));
+		sleep_ms(PHASE_MS);
+		ASSERT_EQ(0, read_counters("place_migrate", MIGRATE, &c));
+		detach();
+		TH_LOG("%s cookies: %lu answers, %lu overruled", cookies ? "with" : "without",
+		       c.positive, c.overruled);
+		EXPECT_GT(c.positive, 0);
+		EXPECT_EQ(cookies, c.overruled_cpu > 0);
+		EXPECT_EQ(c.overruled, c.overruled_cpu);
+	}
 }
 
 /* Two hogs are on LOAD_CPU, which both may leave: after how long is one elsewhere, in ms? */
