@@ -248,7 +248,7 @@ TEST_F(coexist, sched_ext_full)
 /* Only tasks of SCHED_EXT are sched_ext's, and without it they are fair tasks. */
 TEST_F(coexist, sched_ext_partial)
 {
-	uint64_t requests[2], wakees[2];
+	uint64_t requests[2], wakees[2], placed[2];
 	const struct coexist__bss *asked;
 	struct bpf_link *ext;
 	int i;
@@ -261,6 +261,9 @@ TEST_F(coexist, sched_ext_partial)
 		start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC / 5);
 	start(.kind = HOG, .policy = SCHED_EXT);
 	start(.kind = SLEEPER, .policy = SCHED_EXT);
+	/* Who may be on one CPU only is not placed. */
+	start(.kind = SLEEPER, .on_both = true);
+	start(.kind = SLEEPER, .policy = SCHED_EXT, .on_both = true);
 	attach(0);
 	asked = self->skel->bss;
 	EXPECT_GT(calls_in(PHASE_MS), 0);
@@ -271,21 +274,27 @@ TEST_F(coexist, sched_ext_partial)
 	requests[1] = asked->requests[SCHED_EXT];
 	wakees[0] = asked->wakees[SCHED_OTHER];
 	wakees[1] = asked->wakees[SCHED_EXT];
+	placed[0] = asked->placed[SCHED_OTHER];
+	placed[1] = asked->placed[SCHED_EXT];
 	EXPECT_GT(requests[1], 0);
 	EXPECT_GT(wakees[1], 0);
+	EXPECT_GT(placed[1], 0);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
 	TH_LOG("with sched_ext %llu requests and %llu wakees, of its tasks %llu and %llu",
 	       asked->requests[SCHED_OTHER] - requests[0], asked->wakees[SCHED_OTHER] - wakees[0],
 	       asked->requests[SCHED_EXT] - requests[1], asked->wakees[SCHED_EXT] - wakees[1]);
 	EXPECT_GT(asked->requests[SCHED_OTHER], requests[0]);
 	EXPECT_GT(asked->wakees[SCHED_OTHER], wakees[0]);
+	EXPECT_GT(asked->placed[SCHED_OTHER], placed[0]);
 	EXPECT_EQ(asked->requests[SCHED_EXT], requests[1]);
 	EXPECT_EQ(asked->wakees[SCHED_EXT], wakees[1]);
+	EXPECT_EQ(asked->placed[SCHED_EXT], placed[1]);
 
 	bpf_link__destroy(ext);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
 	EXPECT_GT(asked->requests[SCHED_EXT], requests[1]);
 	EXPECT_GT(asked->wakees[SCHED_EXT], wakees[1]);
+	EXPECT_GT(asked->placed[SCHED_EXT], placed[1]);
 }
 
 static int make_cookie(const struct load *load)

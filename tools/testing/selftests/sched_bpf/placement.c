@@ -24,6 +24,7 @@
 #define PHASE_MS	1000
 #define SELECT		"cfs_select_cpu"
 #define MIGRATE		"cfs_can_migrate"
+#define CGROUP_CONTROL	"/sys/fs/cgroup/cgroup.subtree_control"
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define MIGRATION_COST	"/sys/kernel/debug/sched/migration_cost_ns"
 
@@ -49,6 +50,7 @@ FIXTURE(placement) {
 	struct load loads[MAX_LOADS];
 	int nr_loads;
 	char migration_cost[32];
+	char cgroup[80];
 };
 
 FIXTURE_SETUP(placement)
@@ -73,6 +75,8 @@ FIXTURE_TEARDOWN(placement)
 
 	for (i = 0; i < self->nr_loads; i++)
 		load_stop(&self->loads[i]);
+	if (self->cgroup[0])
+		cgroup_remove(self->cgroup);
 	bpf_link__destroy(self->link);
 	placement__destroy(self->skel);
 	write_file(MIGRATION_COST, self->migration_cost);
@@ -248,6 +252,37 @@ TEST_F(placement, isolated_cpu)
 	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
 	EXPECT_GT(c.overruled_cpu, 100);
 	EXPECT_NE(2, cpu_of(load->pid));
+}
+
+/* One that a cpuset took from it, and gave back, while the policy went on naming it. */
+TEST_F(placement, cpuset)
+{
+	struct counters c, before;
+	char cpus[120];
+	int i;
+
+	ASSERT_EQ(0, write_file(CGROUP_CONTROL, "+cpuset"));
+	ASSERT_EQ(0, cgroup_make(NULL, "cpuset", self->cgroup, sizeof(self->cgroup)));
+	snprintf(cpus, sizeof(cpus), "%s/cpuset.cpus", self->cgroup);
+	start(.kind = SLEEPER, .on_both = true, .cgroup = self->cgroup);
+	self->skel->bss->select_answer = ON_CPU(LOAD_CPU);
+	attach(only_select);
+	for (i = 0; i < 2; i++) {
+		/* Two at least, or it is not asked about. */
+		ASSERT_EQ(0, write_file(cpus, "0-1"));
+		EXPECT_GE(on_load_cpu(self->skel), 95);
+		ASSERT_EQ(0, read_counters("place_select", SELECT, &before));
+		ASSERT_EQ(0, write_file(cpus, "0"));
+		EXPECT_EQ(0, on_load_cpu(self->skel));
+	}
+	EXPECT_EQ(0, before.overruled);
+
+	/* And while that changes all the time: each wakeup is where the kernel lets it be. */
+	for (i = 0; i < 500; i++)
+		ASSERT_EQ(0, write_file(cpus, i % 2 ? "0-1" : "1"));
+	EXPECT_GE(on_load_cpu(self->skel), 95);
+	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
+	EXPECT_EQ(c.overruled, c.overruled_cpu);
 }
 
 /*

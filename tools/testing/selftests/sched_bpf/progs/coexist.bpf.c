@@ -14,6 +14,7 @@ __u64 wakees[8];	/* tasks that woke up */
 __u64 preempted[8];	/* those that ran then */
 __u64 requests[8];	/* those whose request might end */
 __u64 slices[8];	/* those whose next request was to be sized */
+__u64 placed[8];	/* those that were to begin somewhere */
 __u64 proxied;		/* requests by which another task ran */
 
 static void count(__u64 *counts, __u32 policy)
@@ -56,11 +57,20 @@ int BPF_PROG(asked_slice, struct sched_entity *se, u64 slice)
 	return 0;
 }
 
+SEC("struct_ops")
+int BPF_PROG(asked_select, struct task_struct *p)
+{
+	count(placed, p->policy);
+
+	return 0;
+}
+
 SEC(".struct_ops.link")
 struct bpf_sched_ops asked = {
 	.cfs_check_preempt_wakeup	= (void *)asked_wakeup,
 	.cfs_check_preempt_tick		= (void *)asked_tick,
 	.cfs_slice			= (void *)asked_slice,
+	.cfs_select_cpu			= (void *)asked_select,
 	.name				= "asked",
 };
 
