@@ -209,25 +209,31 @@ static struct bpf_sched_attachment *find_policy(const void *holder)
  * bpf_sched_validate - check a table before it is attached
  * @ops: the table
  *
- * Return: 0, or -EINVAL if it answers no hook, has no name or one with other
- * characters than that of a BPF object, or has a flag that this kernel does not
- * know, which must not be ignored.
+ * Return: 0, or -EINVAL, and the log says why, if it answers no hook, has no name
+ * or one with other characters than that of a BPF object, or has a flag that this
+ * kernel does not know, which must not be ignored.
  */
 int bpf_sched_validate(const struct bpf_sched_ops *ops)
 {
 	char name[BPF_SCHED_NAME_LEN];
 	enum bpf_sched_hook hook;
 
-	if (bpf_obj_name_cpy(name, ops->name, sizeof(name)) <= 0)
+	if (bpf_obj_name_cpy(name, ops->name, sizeof(name)) <= 0) {
+		pr_notice_ratelimited("sched_bpf: a policy needs a name of letters, digits, '_', '.'\n");
 		return -EINVAL;
-	if (ops->flags & ~BPF_SCHED_F_ALL)
+	}
+	if (ops->flags & ~BPF_SCHED_F_ALL) {
+		pr_notice_ratelimited("sched_bpf: policy %s: flags 0x%llx, 0x%x are accepted\n",
+				      name, ops->flags, BPF_SCHED_F_ALL);
 		return -EINVAL;
+	}
 
 	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
 		if (hooks[hook].answers(ops))
 			return 0;
 	}
 
+	pr_notice_ratelimited("sched_bpf: policy %s answers no hook\n", name);
 	return -EINVAL;
 }
 

@@ -198,8 +198,8 @@ static int st_ops_init_member(const struct btf_type *t,
 		ops->flags = uops->flags;
 		return 1;
 	case offsetof(struct bpf_sched_ops, name):
-		if (bpf_obj_name_cpy(ops->name, uops->name, sizeof(ops->name)) <= 0)
-			return -EINVAL;
+		/* To be judged by bpf_sched_validate(). */
+		memcpy(ops->name, uops->name, sizeof(ops->name));
 		return 1;
 	}
 
