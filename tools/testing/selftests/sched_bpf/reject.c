@@ -69,15 +69,15 @@ REFUSED(calls_sleeping_helper, NULL,
 	"program of this type cannot use helper bpf_copy_from_user#148")
 REFUSED(calls_bpf_loop, NULL, "program of this type cannot use helper bpf_loop#181")
 REFUSED(uses_iterator, NULL, "calling kernel function bpf_iter_num_new is not allowed")
-REFUSED(uses_may_goto, NULL, "attach to unsupported member cfs_check_preempt_tick")
-REFUSED(calls_global, NULL, "attach to unsupported member cfs_check_preempt_tick")
+REFUSED(uses_may_goto, NULL, "is may_goto")
+REFUSED(calls_global, NULL, "make it static")
 REFUSED(without_context, NULL, "attach to unsupported member cfs_check_preempt_tick")
 REFUSED(releases_task, NULL, "calling kernel function bpf_task_acquire is not allowed")
 REFUSED(sends_signal, NULL, "program of this type cannot use helper bpf_send_signal#109")
 REFUSED(untrusted_entity, NULL, "R1 must be a rcu pointer")
 REFUSED(unchecked_parent, NULL, "Possibly NULL pointer passed to trusted R1")
 REFUSED(from_tracing, NULL, "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
-REFUSED(sleepable, "sleeping", "attach to unsupported member cfs_check_preempt_tick")
+REFUSED(sleepable, "sleeping", "SEC(\"struct_ops.s\") is sleepable")
 
 TEST(calls_sched_ext)
 {
@@ -197,16 +197,20 @@ static int attach_table(struct __test_metadata *_metadata, const char *map_name,
 TEST(table_without_hooks)
 {
 	EXPECT_EQ(-EINVAL, attach_table(_metadata, "no_hooks", false));
+	EXPECT_TRUE(kernel_log_has("policy no_hooks answers no hook"));
 }
 
 TEST(table_without_name)
 {
 	EXPECT_EQ(-EINVAL, attach_table(_metadata, "no_name", true));
+	EXPECT_TRUE(kernel_log_has("a policy needs a name of letters, digits, '_', '.'"));
 }
 
 TEST(table_with_unknown_flags)
 {
 	EXPECT_EQ(-EINVAL, attach_table(_metadata, "bad_flags", true));
+	EXPECT_TRUE(kernel_log_has("policy bad_flags: flags 0x"));
+	EXPECT_TRUE(kernel_log_has(", 0x1 are accepted"));
 }
 
 TEST(table_without_link)
