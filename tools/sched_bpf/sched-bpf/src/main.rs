@@ -15,6 +15,7 @@ mod list;
 mod metrics;
 mod object;
 mod pins;
+mod refusal;
 mod retry;
 mod run;
 mod serve;

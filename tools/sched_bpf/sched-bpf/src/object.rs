@@ -16,6 +16,7 @@ use libbpf_rs::{
 };
 
 use crate::table::{self, Layout, Loaded};
+use crate::{kernel, refusal};
 
 /// An object must be aligned as what it is made of.
 #[repr(C, align(8))]
@@ -59,18 +60,22 @@ pub fn set_verbose(verbose: bool) {
     }));
 }
 
-/// The first thing that libbpf warned of says what is wrong: the rest follows from it.
-fn warning() -> String {
+/// What is wrong, by what libbpf warned of. `answers` are programs and their hooks.
+fn refused(answers: &[(String, String)]) -> anyhow::Error {
     let warnings = WARNINGS.lock().map(|all| all.clone()).unwrap_or_default();
-    let first = warnings.first().map(|text| {
-        let line = text.lines().next().unwrap_or_default();
-        line.strip_prefix("libbpf: ").unwrap_or(line).to_string()
-    });
+    let (said, program) = refusal::reason(&warnings);
+    let asked = program
+        .and_then(|program| answers.iter().find(|(name, _)| *name == program))
+        .and_then(|(_, hook)| refusal::prototype(&kernel::btf().ok()?, hook))
+        .map(|prototype| format!("; it is asked {prototype}"))
+        .unwrap_or_default();
+    // Or all has been shown.
+    let more = match warnings.is_empty() {
+        true => "",
+        false => " (-v shows more)",
+    };
 
-    match first {
-        Some(line) => format!("{line} (-v shows more)"),
-        None => "refused (-v shows why)".to_string(),
-    }
+    anyhow::anyhow!("{said}{asked}{more}")
 }
 
 /// Where an object comes from.
@@ -115,7 +120,7 @@ impl Opened {
 
         object
             .map(Self)
-            .map_err(|_| anyhow::anyhow!("not a BPF object that libbpf can open: {}", warning()))
+            .map_err(|_| refused(&[]).context("not a BPF object that libbpf can open"))
     }
 
     fn btf(&self) -> Result<Btf<'_>> {
@@ -163,18 +168,44 @@ impl Opened {
         Ok(())
     }
 
+    /// Its programs that answer, each with its hook.
+    fn answers(&self) -> Vec<(String, String)> {
+        let Ok(btf) = self.btf() else {
+            return Vec::new();
+        };
+        let of_tables = self
+            .0
+            .maps()
+            .filter(|map| map.map_type() == MapType::StructOps)
+            .filter_map(|map| Own::of(map.as_libbpf_object().as_ptr(), &btf).ok())
+            .flat_map(|own| own.programs)
+            .map(|(hook, program)| {
+                // SAFETY: a program of an object, whose name has its terminating zero.
+                let name = unsafe { CStr::from_ptr(sys::bpf_program__name(program)) };
+                (name.to_string_lossy().into_owned(), hook)
+            });
+        let of_sections = self.0.progs().filter_map(|program| {
+            let section = program.section().to_string_lossy().into_owned();
+            let hook = section.strip_prefix(SEC_PREFIX)?;
+            Some((
+                program.name().to_string_lossy().into_owned(),
+                hook.to_string(),
+            ))
+        });
+
+        of_tables.chain(of_sections).collect()
+    }
+
     /// Loads an object that is no policy.
     pub fn load_programs(self) -> Result<Object> {
-        self.0.load().map_err(|_| anyhow::anyhow!("{}", warning()))
+        self.0.load().map_err(|_| refused(&[]))
     }
 
     /// Loads it and makes its tables. `name` is for an object of one policy.
     pub fn load(self, name: Option<&str>, shadow: bool) -> Result<Policies> {
         let layout = Layout::of_kernel()?;
-        let object = self
-            .0
-            .load()
-            .map_err(|_| anyhow::anyhow!("{}", warning()))?;
+        let answers = self.answers();
+        let object = self.0.load().map_err(|_| refused(&answers))?;
         // SAFETY: the object lives as long as this function.
         let raw = unsafe { object.as_libbpf_object().as_ref() };
         // SAFETY: the BTF of a loaded object, which has it as its programs need it.
@@ -195,7 +226,8 @@ impl Opened {
                 .with_context(|| format!("table {}", map.name().to_string_lossy()))?;
             let mut table = layout.table(name.unwrap_or(&own.name), own.flags | flags)?;
             for (hook, program) in own.programs {
-                table.answer(&hook, program)?;
+                // SAFETY: a program of a loaded object.
+                table.answer(&hook, unsafe { sys::bpf_program__fd(program) })?;
             }
             tables.push(table.load(btf_fd)?);
         }
@@ -231,12 +263,12 @@ impl Opened {
 struct Own {
     name: String,
     flags: u64,
-    programs: Vec<(String, i32)>,
+    programs: Vec<(String, *const sys::bpf_program)>,
 }
 
 impl Own {
     fn of(map: *const sys::bpf_map, btf: &Btf) -> Result<Self> {
-        // SAFETY: a map of a loaded object.
+        // SAFETY: a map of an object.
         let (type_id, links) = unsafe {
             (
                 sys::bpf_map__btf_value_type_id(map),
@@ -250,7 +282,7 @@ impl Own {
         ensure!(links, "it has no link: put it in SEC(\".struct_ops.link\")");
 
         let mut size = 0;
-        // SAFETY: a map of a loaded object, whose initial value libbpf keeps.
+        // SAFETY: a map of an object, whose initial value libbpf keeps.
         let data = unsafe {
             let start = sys::bpf_map__initial_value(map.cast_mut(), &mut size);
             ensure!(!start.is_null(), "it has no value");
@@ -276,11 +308,8 @@ impl Own {
             let hook = hook.to_string_lossy().into_owned();
             match number(&hook) {
                 None | Some(0) => {}
-                Some(pointer) => {
-                    // SAFETY: libbpf keeps pointers to the programs of the object here.
-                    let fd = unsafe { sys::bpf_program__fd(pointer as *const _) };
-                    programs.push((hook, fd));
-                }
+                // libbpf keeps pointers to the programs of the object here.
+                Some(pointer) => programs.push((hook, pointer as *const sys::bpf_program)),
             }
         }
         Ok(Self {

@@ -11,11 +11,13 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use libbpf_rs::btf::types::{MemberAttr, Struct};
+use libbpf_rs::btf::types::{MemberAttr, Ptr, Struct};
 use libbpf_rs::btf::{Btf, HasSize};
 use libbpf_rs::libbpf_sys as sys;
+use nix::libc;
+use sched_bpf_counters::SHADOW;
 
-use crate::kernel;
+use crate::{kernel, refusal};
 
 /// The table that policies fill.
 pub const OPS: &str = "bpf_sched_ops";
@@ -70,11 +72,25 @@ impl Layout {
         Some(self.data + offset_of(&ops, member)?)
     }
 
+    /// Names of the hooks that it has.
+    fn hooks(&self) -> Vec<String> {
+        let Some(ops) = self.btf.type_by_name::<Struct>(OPS) else {
+            return Vec::new();
+        };
+
+        ops.iter()
+            .filter(|member| self.btf.type_by_id::<Ptr>(member.ty).is_some())
+            .filter_map(|member| Some(member.name?.to_string_lossy().into_owned()))
+            .collect()
+    }
+
     /// An empty table.
     pub fn table(&self, name: &str, flags: u64) -> Result<Table<'_>> {
         let mut table = Table {
             layout: self,
             name: short(name),
+            flags,
+            answers: false,
             value: vec![0; self.size],
         };
         let name = table.name.clone();
@@ -95,6 +111,8 @@ pub struct Table<'a> {
     layout: &'a Layout,
     /// Name of the policy
     pub name: String,
+    flags: u64,
+    answers: bool,
     value: Vec<u8>,
 }
 
@@ -127,7 +145,22 @@ impl Table<'_> {
 
     /// Lets a loaded program answer a hook.
     pub fn answer(&mut self, hook: &str, program: i32) -> Result<()> {
+        self.answers = true;
         self.set(hook, &i64::from(program).to_ne_bytes())
+    }
+
+    fn why_refused(&self, errno: i32, what: &str) -> anyhow::Error {
+        let hooks = self.layout.hooks();
+        let why = (errno == libc::EINVAL)
+            .then(|| refusal::of_table(&self.name, self.flags, SHADOW, self.answers, &hooks))
+            .flatten();
+
+        match why {
+            Some(why) => anyhow::anyhow!("{what}: {why}"),
+            None => {
+                anyhow::Error::new(io::Error::from_raw_os_error(errno)).context(what.to_string())
+            }
+        }
     }
 
     /// Gives the table to the kernel. `btf` is that of the object of its programs.
@@ -152,7 +185,7 @@ impl Table<'_> {
             )
         };
         if fd < 0 {
-            return Err(io::Error::from_raw_os_error(-fd)).context("the table cannot be made");
+            return Err(self.why_refused(-fd, "the table cannot be made"));
         }
         // SAFETY: a new descriptor, which is nobody else's.
         let map = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -168,7 +201,7 @@ impl Table<'_> {
             )
         };
         if err != 0 {
-            return Err(io::Error::from_raw_os_error(-err)).context("the kernel refuses the table");
+            return Err(self.why_refused(-err, "the kernel refuses the table"));
         }
         Ok(Loaded {
             name: self.name,

@@ -82,7 +82,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 68
+ktap_set_plan 70
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -169,6 +169,10 @@ status no_option 1 "--set x=1: no option of this name; there are: batch" \
 	"$TOOL" attach "$DIR/readme.bpf.o" --all --set x=1
 status bad_option 1 "--set batch=y: 'y' is no number" \
 	"$TOOL" attach "$DIR/readme.bpf.o" --all --set batch=y
+status nameless 1 "refuses the table: its \.name '' is none: up to 15 letters, digits" \
+	"$TOOL" attach "$DIR/nameless.bpf.o" --all
+status mistaken 1 "prog 'mistaken_tick': .*; it is asked int cfs_check_preempt_tick\(struct sched_entity \*" \
+	"$TOOL" attach "$DIR/mistaken.bpf.o" --all
 status file_pid 1 "takes --cgroup or --all" "$TOOL" attach "$DIR/readme.bpf.o" --pid 1
 status file_cap 1 "no --cap" "$TOOL" attach "$DIR/readme.bpf.o" --all --cap 5
 
