@@ -29,7 +29,7 @@ enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct 
 					      int wake_flags);
 void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se);
 void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
-u64 __bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice);
+bool __bpf_sched_next_request(struct rq *rq, struct sched_entity *se);
 u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 void __bpf_sched_yield(struct sched_entity *se);
 int __bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu);
@@ -75,20 +75,23 @@ static __always_inline void bpf_sched_tick(struct rq *rq, struct sched_entity *s
 }
 
 /*
- * The size of the next request of @se, which runs and has no slice of its own: @slice,
- * if nobody says something else. The key is also on for cfs_check_preempt_tick(), as
- * sizes have to cover what was granted, see covering_size().
+ * The next request of @se, which runs, has the usual size and deadline: others, if it has
+ * no slice of its own and somebody says so. Called last, so that update_deadline() needs no
+ * register for later. True, as its caller returns. The key is also on for
+ * cfs_check_preempt_tick(), as sizes have to cover what was granted, see covering_size().
  */
-static __always_inline u64
-bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+static __always_inline bool bpf_sched_next_request(struct rq *rq, struct sched_entity *se)
 {
 	if (bpf_sched_hook_enabled(cfs_slice))
-		return __bpf_sched_next_slice(rq, se, slice);
+		return __bpf_sched_next_request(rq, se);
 
-	return slice;
+	return true;
 }
 
-/* The same where @se is being placed. */
+/*
+ * The size of a request of @se, which is being placed and has no slice of its own: @slice,
+ * if nobody says something else.
+ */
 static __always_inline u64
 bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
@@ -143,10 +146,9 @@ bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
 static inline void bpf_sched_request(struct rq *rq, struct sched_entity *se) {}
 static inline void bpf_sched_tick(struct rq *rq, struct sched_entity *se) {}
 
-static inline u64
-bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+static inline bool bpf_sched_next_request(struct rq *rq, struct sched_entity *se)
 {
-	return slice;
+	return true;
 }
 
 static inline u64

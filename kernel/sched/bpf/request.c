@@ -285,33 +285,25 @@ void bpf_sched_shadow_cfs_slice(const struct bpf_sched_ask_cfs_slice *q,
 		this_cpu_inc(q->call->counters->differ);
 }
 
-/* Is @se owed more than @size by the time it is placed? As to_service(), at once. */
-static __always_inline bool is_owed(const struct sched_entity *se, u64 size)
+/* Is the virtual time @lag of @se more than @size? As to_service(), at once. */
+static __always_inline bool exceeds(const struct sched_entity *se, s64 lag, u64 size)
 {
-	return se->vlag * (s64)se->h_load.weight > (s64)(size * NICE_0_LOAD);
+	return lag * (s64)se->h_load.weight > (s64)(size * NICE_0_LOAD);
 }
 
 /*
- * A size of the request of @se that covers its lag, @size at least: what is more than the
- * largest slice of an rq would be forgiven, or lost where @se comes to. A debt is of the
- * request before. A credit @se has from waiting for others, maybe on another CPU; it is
- * covered where @se is placed only, as who is owed much is not to have late deadlines.
+ * A size of the request of @se that covers @lag of virtual time, @size at least: what is
+ * more than the largest slice of an rq, and a tick, would be forgiven, or lost where @se
+ * comes to, see entity_lag().
  */
-static noinline u64 covering_size(struct sched_entity *se, u64 size, bool place)
+static noinline u64 covering_size(const struct sched_entity *se, u64 size, u64 lag)
 {
-	s64 lag;
-
-	if (place)
-		lag = abs(se->vlag);
-	else
-		lag = max_t(s64, se->vruntime - avg_vruntime(&task_rq(task_of(se))->cfs), 0);
-
 	return clamp(to_service(se, lag), size,
 		     max(size, READ_ONCE(bpf_sched_max_slice_ns.val)));
 }
 
-static __always_inline u64 new_slice(struct rq *rq, struct sched_entity *se, u64 slice,
-				     bool place)
+/* The size of a request of @se, which is to be @slice if nobody says something else. */
+static __always_inline u64 asked_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
 	struct bpf_sched_ask_cfs_slice q __uninitialized;
 	struct task_struct *p = task_of(se);
@@ -323,26 +315,51 @@ static __always_inline u64 new_slice(struct rq *rq, struct sched_entity *se, u64
 	q.arg.slice = slice;
 	ret = bpf_sched_ask_cfs_slice(&q, bpf_sched_whom(rq, p, p));
 	if (unlikely(ret))
-		q.arg.slice = bounded_slice(q.call, ret, q.arg.slice);
-	if (unlikely(q.arg.se->slice > q.arg.slice) ||
-	    (place && unlikely(is_owed(q.arg.se, q.arg.slice))))
-		return covering_size(q.arg.se, q.arg.slice, place);
+		return bounded_slice(q.call, ret, q.arg.slice);
 
 	return q.arg.slice;
 }
 
-u64 __bpf_sched_next_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+/*
+ * A debt is of the request before. A credit is not covered here, as who is owed much is not
+ * to have late deadlines.
+ */
+bool __bpf_sched_next_request(struct rq *rq, struct sched_entity *se)
 {
-	return new_slice(rq, se, slice, false);
+	s64 debt;
+	u64 size;
+
+	if (se->custom_slice)
+		return true;
+
+	size = asked_slice(rq, se, se->slice);
+	/* avg_vruntime() of update_deadline() has moved that to V. */
+	debt = se->vruntime - rq->cfs.zero_vruntime;
+	if (unlikely(exceeds(se, debt, size + TICK_NSEC)))
+		size = covering_size(se, size, debt);
+	if (size != se->slice) {
+		se->slice = size;
+		se->deadline = se->vruntime + to_virtual(se, size);
+	}
+
+	return true;
 }
 
+/* Here it may also have a credit from waiting for others, maybe on another CPU. */
 u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
+	u64 size;
+
 	/* It is no new request but the rest of one, see place_entity(). */
 	if (sched_feat(PLACE_REL_DEADLINE) && se->rel_deadline)
-		return is_owed(se, se->slice) ? covering_size(se, se->slice, true) : se->slice;
+		return exceeds(se, se->vlag, se->slice) ?
+		       covering_size(se, se->slice, se->vlag) : se->slice;
 
-	return new_slice(rq, se, slice, true);
+	size = asked_slice(rq, se, slice);
+	if (unlikely(se->slice > size) || unlikely(exceeds(se, se->vlag, size)))
+		return covering_size(se, size, abs(se->vlag));
+
+	return size;
 }
 
 void __bpf_sched_yield(struct sched_entity *se)
