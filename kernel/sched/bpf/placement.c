@@ -127,7 +127,7 @@ static bool is_hot(const struct bpf_sched_ask_cfs_can_migrate *q, int ret)
 	if (ret > 0) {
 		if (sched_core_cookie_match(cpu_rq(q->arg.dst_cpu), q->arg.p))
 			return false;
-		/* The core would run one or the other: no more than a reason to wait, see task_hot(). */
+		/* The core would run one or the other: a reason to wait, see task_hot(). */
 		bpf_sched_overrule(q->call, BPF_SCHED_cfs_can_migrate, BPF_SCHED_BOUND_cpu, ret);
 		return q->arg.hot;
 	}

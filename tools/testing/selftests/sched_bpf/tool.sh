@@ -171,7 +171,8 @@ status bad_option 1 "--set batch=y: 'y' is no number" \
 	"$TOOL" attach "$DIR/readme.bpf.o" --all --set batch=y
 status nameless 1 "refuses the table: its \.name '' is none: up to 15 letters, digits" \
 	"$TOOL" attach "$DIR/nameless.bpf.o" --all
-status mistaken 1 "prog 'mistaken_tick': .*; it is asked int cfs_check_preempt_tick\(struct sched_entity \*" \
+asked="it is asked int cfs_check_preempt_tick\(struct sched_entity \*"
+status mistaken 1 "prog 'mistaken_tick': .*; $asked" \
 	"$TOOL" attach "$DIR/mistaken.bpf.o" --all
 status file_pid 1 "takes --cgroup or --all" "$TOOL" attach "$DIR/readme.bpf.o" --pid 1
 status file_cap 1 "no --cap" "$TOOL" attach "$DIR/readme.bpf.o" --all --cap 5
