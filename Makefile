@@ -41,7 +41,7 @@ demo: demo-says selftests ## Show a policy changing what the scheduler does
 demo-says:
 	@scripts/demo say
 
-bench: selftests ## Measure what hooks and policies cost
+bench: selftests kernel-off ## Measure what hooks and policies cost
 	@scripts/bench
 
 bench-quick: selftests ## Compare policies with what stock can be set to; BENCH=host: here

@@ -87,31 +87,55 @@ static uint64_t questions(const char *policy)
 	return sum;
 }
 
-/* Print what the loads take, what that is more than at first, and of each question. */
+/* What the loads take, in seconds. */
+struct cost {
+	double pipe, messages;
+};
+
+/* Without the option. */
+static struct cost off;
+
+/* Those of the loads now, and how many questions a policy is asked by the first. */
+static struct cost run(const char *policy, uint64_t *asked)
+{
+	char pipe[32], messages[48];
+	static bool warm;
+	struct cost cost;
+
+	snprintf(pipe, sizeof(pipe), "pipe -l %d", ROUNDS);
+	snprintf(messages, sizeof(messages), "messaging -g 2 -l %d", MESSAGES);
+	/* Once for the caches, such as those of the emulation. */
+	if (!warm)
+		seconds(pipe);
+	warm = true;
+	*asked = questions(policy);
+	cost.pipe = seconds(pipe);
+	*asked = questions(policy) - *asked;
+	cost.messages = seconds(messages);
+	return cost;
+}
+
+static void print(const char *what, struct cost cost)
+{
+	printf("%-42s %9.0f %+7.2f %% %9.3f %+6.1f %%", what, cost.pipe * 1e9 / ROUNDS,
+	       100 * (cost.pipe / off.pipe - 1), cost.messages,
+	       100 * (cost.messages / off.messages - 1));
+}
+
+/* Print what the loads take, what that is more than without the option, and of each question. */
 static void measure(const char *what, const char *policy)
 {
-	static double no_pipe, no_messages;
-	char pipe_bench[32], message_bench[48];
-	double pipe, messages;
+	static struct cost no_policy;
+	struct cost cost;
 	uint64_t asked;
 
-	snprintf(pipe_bench, sizeof(pipe_bench), "pipe -l %d", ROUNDS);
-	snprintf(message_bench, sizeof(message_bench), "messaging -g 2 -l %d", MESSAGES);
-	/* Once for the caches, such as those of the emulation. */
-	if (!no_pipe)
-		seconds(pipe_bench);
-	asked = questions(policy);
-	pipe = seconds(pipe_bench);
-	asked = questions(policy) - asked;
-	messages = seconds(message_bench);
-	if (!no_pipe) {
-		no_pipe = pipe;
-		no_messages = messages;
-	}
-	printf("%-42s %9.0f %+6.1f %% %9.3f %+6.1f %%", what, pipe * 1e9 / ROUNDS,
-	       100 * (pipe / no_pipe - 1), messages, 100 * (messages / no_messages - 1));
+	cost = run(policy, &asked);
+	if (!no_policy.pipe)
+		no_policy = cost;
+	print(what, cost);
 	if (asked)
-		printf(" %9.1f %9.1f", (double)asked / ROUNDS, (pipe - no_pipe) * 1e9 / asked);
+		printf(" %9.1f %9.1f", (double)asked / ROUNDS,
+		       (cost.pipe - no_policy.pipe) * 1e9 / asked);
 	printf("\n");
 }
 
@@ -152,20 +176,38 @@ static void measure_scx(void)
 	waitpid(pid, NULL, 0);
 }
 
-int main(void)
+/*
+ * bench off: print two numbers, for a kernel without the option. bench NUMBER NUMBER: they are
+ * what all is compared with.
+ */
+int main(int argc, char *argv[])
 {
 	struct bpf_link *links[OTHERS] = {};
+	uint64_t asked;
 	int i;
 
 	setlinebuf(stdout);
+	if (argc == 2 && !strcmp(argv[1], "off") && setup_cpus()) {
+		off = run(NULL, &asked);
+		printf("%.9f %.9f\n", off.pipe, off.messages);
+		return 0;
+	}
+	if (argc != 3) {
+		fprintf(stderr, "Usage: bench off | bench PIPE_SECONDS MESSAGES_SECONDS\n");
+		return 1;
+	}
+	off.pipe = atof(argv[1]);
+	off.messages = atof(argv[2]);
 	skel = empty__open_and_load();
 	if (!skel || !setup_cpus() || cgroup_make(NULL, "other", other, sizeof(other)))
 		fail("setup");
 
-	printf("%-42s %9s %8s %9s %8s %9s %9s\n", "", "pipe", "more", "messages", "more",
+	printf("%-42s %9s %9s %9s %8s %9s %9s\n", "", "pipe", "more", "messages", "more",
 	       "questions", "ns");
-	printf("%-42s %9s %8s %9s %8s %9s %9s\n", "", "ns/round", "", "s", "", "per round",
+	printf("%-42s %9s %9s %9s %8s %9s %9s\n", "", "ns/round", "", "s", "", "per round",
 	       "of each");
+	print("without the option", off);
+	printf("\n");
 	measure("no policy", NULL);
 
 	links[0] = attach(skel->maps.empty, NULL);
