@@ -138,6 +138,8 @@ TEST_F(coexist, who_is_asked_about)
 
 	/* The idle ones run only when no other does, so these sleep now and then. */
 	start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC);
+	/* Where all timers expire at ticks, one alone may keep in step with the others. */
+	start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC * 7 / 10);
 	/* Works for longer than the other sleeps, which so wakes up meanwhile. */
 	start(.kind = SLEEPER, .work_ns = 3 * NSEC_PER_MSEC, .policy = SCHED_BATCH);
 	start(.kind = HOG, .policy = SCHED_IDLE);
@@ -387,7 +389,7 @@ static pid_t start_contender(const int fds[2])
 }
 
 /* The task whose request it is waits for a mutex, and the owner of that runs. */
-TEST_F_TIMEOUT(coexist, proxy_execution, 60)
+TEST_F_TIMEOUT(coexist, proxy_execution, 90)
 {
 	struct load contenders[4] = {};
 	int fds[2], answer, i;
@@ -403,9 +405,12 @@ TEST_F_TIMEOUT(coexist, proxy_execution, 60)
 		ASSERT_GT(contenders[i].pid, 0);
 		ASSERT_EQ(0, load_move_to_cpu(&contenders[i], LOAD_CPU));
 	}
-	for (answer = -1; answer <= 1; answer++) {
-		self->skel->bss->answer = answer;
-		EXPECT_GT(calls_in(2 * PHASE_MS), 0);
+	/* How often somebody holds the mutex at a tick is luck. */
+	for (i = 0; i < 5 && !self->skel->bss->proxied; i++) {
+		for (answer = -1; answer <= 1; answer++) {
+			self->skel->bss->answer = answer;
+			EXPECT_GT(calls_in(2 * PHASE_MS), 0);
+		}
 	}
 	TH_LOG("requests by which the owner of a lock ran: %llu", self->skel->bss->proxied);
 	EXPECT_GT(self->skel->bss->proxied, 0);
