@@ -310,6 +310,37 @@ TEST_F(rust, slice_is_bounded)
 	EXPECT_GT(n[0], 4 * n[1]);
 }
 
+/* A task wakes up where it is put, and the kernel has no CPU of another number. */
+TEST_F(rust, tasks_are_placed)
+{
+	static const int cpus[] = { LOAD_CPU, TEST_CPU, LOAD_CPU };
+	const struct load_attr attr = { .kind = SLEEPER, .on_both = true,
+					.cgroup = self->cgroup };
+	char params[256];
+	struct counters c;
+	unsigned int i;
+	int j, there;
+
+	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
+	for (i = 0; i < ARRAY_SIZE(cpus); i++) {
+		snprintf(params, sizeof(params), "policy=here answer=%d cgroup=%s", cpus[i],
+			 CGROUP());
+		LOAD(params);
+		sleep_ms(100);
+		for (j = there = 0; j < 50; j++) {
+			sleep_ms(5);
+			there += cpu_of(self->loads[0].pid) == cpus[i];
+		}
+		EXPECT_GE(there, 45);
+		ASSERT_EQ(0, read_counters("rust_here", "cfs_select_cpu", &c));
+		EXPECT_GT(c.positive, 50);
+		EXPECT_EQ(c.calls, c.positive);
+		EXPECT_EQ(0, c.overruled);
+		UNLOAD();
+	}
+	EXPECT_EQ(-EINVAL, module_load(module_path(), "policy=here answer=4096"));
+}
+
 /* What an entity shows of its rq, with no policy in BPF beside. */
 TEST_F(rust, views_of_the_rq)
 {

@@ -17,7 +17,7 @@ module_sched_policy! {
         },
         answer: i32 {
             default: 0,
-            description: "What the policies constant and entity answer, as a BPF program would",
+            description: "What constant and entity answer, as in BPF, or the CPU of here",
         },
         now: i32 {
             default: 0,
@@ -108,6 +108,11 @@ fn answers(cx: &Process<'_>, policy: &CStr, flags: Flags) -> Result<Answers> {
 
             core::mem::forget(Registration::boxed(cx, Place::system(), constant)?);
             Answers::new(cx, flags, Empty)
+        }
+        b"here" => {
+            let cpu = CpuId::from_i32(answer).ok_or(EINVAL)?;
+
+            Answers::new(cx, flags, Here(cpu))
         }
         b"mirror" => Answers::new(cx, flags, Mirror),
         b"remember" => {
@@ -276,6 +281,33 @@ impl Policy for Slice {
 
     fn slice(&self, _: &RqLocked<'_>, _: Entity<'_>, _: Nanos) -> Option<Nanos> {
         Some(self.0)
+    }
+}
+
+/// Puts all tasks on one CPU.
+struct Here(CpuId);
+
+#[vtable]
+impl Policy for Here {
+    const NAME: &'static CStr = c"rust_here";
+
+    fn select_cpu(
+        &self,
+        _: &PiLocked<'_>,
+        _: Task<'_>,
+        _: CpuId,
+        _: WakeFlags,
+        _: CpuId,
+    ) -> Option<CpuId> {
+        Some(self.0)
+    }
+
+    fn can_migrate(&self, _: &RqLocked<'_>, _: Task<'_>, dst: CpuId, _: bool) -> Migrate {
+        if dst.as_u32() == self.0.as_u32() {
+            Migrate::Migrate
+        } else {
+            Migrate::Stay
+        }
     }
 }
 
