@@ -203,3 +203,16 @@ policies_build() {
 	EOF
 	"$TOP/scripts/inside" bash "build/check/policies-$name" "$name" "$INSIDE_CACHE" "$@"
 }
+
+# A sample becomes a user's own module as README.md says, for the release of the kernel that
+# is to load it.
+own_module() {
+	local mine release
+	mine=$(mktemp -d)
+	cp "$TOP/samples/rust/rust_sched_latency.rs" "$mine/mine.rs"
+	bash -c "$(sed -n "s|^ *\(printf 'obj-m .*\) > ~/mine/Makefile\$|\1|p" "$TOP/README.md")" >"$mine/Makefile"
+	"$TOP/scripts/module" "$mine"
+	release=$(cat "$BUILD/kernel/include/config/kernel.release")
+	grep -aq "vermagic=$release " "$BUILD/module/$(basename "$mine")/mine.ko"
+	rm -rf "$mine" "$BUILD/module/$(basename "$mine")"
+}
