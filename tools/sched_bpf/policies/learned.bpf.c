@@ -38,8 +38,8 @@ extern u32 bpf_sched_entity_nr_runnable(struct sched_entity *se) __ksym;
 /* How often the task of an entity has slept. */
 static u64 sleeps_of(struct sched_entity *se)
 {
-	struct task_struct *p = bpf_rdonly_cast((void *)se - bpf_core_field_offset(struct task_struct, se),
-						bpf_core_type_id_kernel(struct task_struct));
+	void *task = (void *)se - bpf_core_field_offset(struct task_struct, se);
+	struct task_struct *p = bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct));
 
 	return p->nvcsw;
 }

@@ -18,7 +18,7 @@
 #include <bpf/bpf_tracing.h>
 
 /* Set before the policy is loaded: a bit for each CPU that is preferred. */
-const volatile u64 cpus = 0;
+const volatile u64 cpus;
 
 #define MAX_CPUS	64
 

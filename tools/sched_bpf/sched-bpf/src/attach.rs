@@ -210,12 +210,13 @@ pub fn attach_all(policies: &Policies, to: &Where) -> Result<Vec<Attached>> {
                 .with_context(|| format!("policy {}", table.name))?;
             let info = link.info().context("information on the link")?;
             let link_id = info.context("not the link of a table")?.id;
-            let (id, name) = link
-                .policy()?
-                .with_context(|| {
-                    let name = &table.name;
-                    format!("policy {name}: detached at once; the kernel's log says if it took too much time")
-                })?;
+            let (id, name) = link.policy()?.with_context(|| {
+                let name = &table.name;
+                format!(
+                    "policy {name}: detached at once; the kernel's log says if it took too \
+                         much time"
+                )
+            })?;
             Ok(Attached {
                 link,
                 link_id,
