@@ -299,12 +299,6 @@ TEST_F(coexist, sched_ext_partial)
 	EXPECT_GT(asked->placed[SCHED_EXT], placed[1]);
 }
 
-static int make_cookie(const struct load *load)
-{
-	return prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, load->pid,
-		     PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ? -errno : 0;
-}
-
 /* What part of the next @ms both of two tasks have, in thousandths. */
 static void shares_in(const struct load *const two[2], unsigned int ms, uint64_t shares[2])
 {
@@ -331,14 +325,14 @@ TEST_F_TIMEOUT(coexist, core_scheduling, 90)
 	int i, err;
 
 	two[0] = start(.kind = HOG);
-	err = make_cookie(two[0]);
+	err = load_make_cookie(two[0]);
 	if (err == -ENODEV || err == -EINVAL)
 		SKIP(return, "%s", err == -ENODEV ? "no CPU has SMT siblings" :
 						    "the kernel has no core scheduling");
 	ASSERT_EQ(0, err);
 	start(.kind = SLEEPER, .policy = SCHED_BATCH);
 	two[1] = start(.kind = HOG);
-	ASSERT_EQ(0, make_cookie(two[1]));
+	ASSERT_EQ(0, load_make_cookie(two[1]));
 	ASSERT_EQ(0, load_move_to_cpu(two[1], TEST_CPU));
 	rival = start(.kind = SLEEPER, .policy = SCHED_BATCH);
 	ASSERT_EQ(0, load_move_to_cpu(rival, TEST_CPU));

@@ -415,12 +415,6 @@ FIXTURE_TEARDOWN(fairness)
 	write_file(AUTOGROUP, self->autogroup);
 }
 
-static int make_cookie(const struct load *load)
-{
-	return prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, load->pid,
-		     PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ? -errno : 0;
-}
-
 /*
  * Beside the tasks of a scenario one wakes up now and then, as on any CPU: there are
  * questions about wakeups too. What it takes of the time is a fraction of a percent. It
@@ -448,7 +442,7 @@ static int start_loads(FIXTURE_DATA(fairness) *self)
 			self->rows[self->nr_tasks] = row;
 			err = load_start(&self->loads[self->nr_tasks], &attr);
 			if (!err && self->variant->cookies)
-				err = make_cookie(&self->loads[self->nr_tasks]);
+				err = load_make_cookie(&self->loads[self->nr_tasks]);
 			self->nr_tasks++;
 		}
 	}

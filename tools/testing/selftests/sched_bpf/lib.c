@@ -257,6 +257,12 @@ int load_make_deadline(const struct load *load)
 	return syscall(SYS_sched_setattr, load->pid, &attr, 0) ? -errno : 0;
 }
 
+int load_make_cookie(const struct load *load)
+{
+	return prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, load->pid,
+		     PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ? -errno : 0;
+}
+
 int mixed_loads_start(struct load *loads)
 {
 	static const enum load_kind kinds[NR_MIXED_LOADS] = {

@@ -64,11 +64,15 @@ struct load_attr {
 int load_start(struct load *load, const struct load_attr *attr);
 void load_stop(struct load *load);
 
-/* Put a running load elsewhere, or make it a deadline task of 5 ms in 10 ms. */
+/*
+ * Put a running load elsewhere, make it a deadline task of 5 ms in 10 ms, or give it a core
+ * scheduling cookie of its own.
+ */
 int load_move_to_cpu(const struct load *load, int cpu);
 int load_move_to_both(const struct load *load);
 int load_move_to_cgroup(const struct load *load, const char *cgroup);
 int load_make_deadline(const struct load *load);
+int load_make_cookie(const struct load *load);
 
 /* Hogs, sleepers and threads that wake each other, so that all hooks fire. */
 #define NR_MIXED_LOADS	6

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -305,10 +304,8 @@ TEST_F(placement, core_cookie)
 	self->skel->bss->migrate_answer = 1;
 
 	for (cookies = 0; cookies < 2; cookies++) {
-		for (i = 0; cookies && i < 3; i++) {
-			ASSERT_EQ(0, prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, hogs[i]->pid, 0,
-					   0));
-		}
+		for (i = 0; cookies && i < 3; i++)
+			ASSERT_EQ(0, load_make_cookie(hogs[i]));
 		for (i = 0; i < 2; i++)
 			ASSERT_EQ(0, load_move_to_cpu(hogs[i], LOAD_CPU));
 		attach(only_migrate);
