@@ -185,8 +185,7 @@ impl Opened {
                 (name.to_string_lossy().into_owned(), hook)
             });
         let of_sections = self.0.progs().filter_map(|program| {
-            let section = program.section().to_string_lossy().into_owned();
-            let hook = section.strip_prefix(SEC_PREFIX)?;
+            let hook = hook_of(program.section())?;
             Some((
                 program.name().to_string_lossy().into_owned(),
                 hook.to_string(),
@@ -232,8 +231,7 @@ impl Opened {
             tables.push(table.load(btf_fd)?);
         }
         for program in object.progs() {
-            let section = program.section().to_string_lossy().into_owned();
-            let Some(hook) = section.strip_prefix(SEC_PREFIX) else {
+            let Some(hook) = hook_of(program.section()) else {
                 continue;
             };
             if program.prog_type() != ProgramType::StructOps {
@@ -257,6 +255,11 @@ impl Opened {
             _object: object,
         })
     }
+}
+
+/// The hook that a program of this section answers.
+fn hook_of(section: &OsStr) -> Option<&str> {
+    section.to_str()?.strip_prefix(SEC_PREFIX)
 }
 
 /// What an object says of a table, in the layout that it was compiled with.
