@@ -247,6 +247,15 @@ fn why_not_attached(error: &std::io::Error) -> String {
 }
 
 impl Attached {
+    /// That it was detached, and why, for an error.
+    pub fn how_detached(&self, cgroup: Option<&Cgroup>) -> String {
+        format!(
+            "policy {} was detached: {}",
+            self.name,
+            self.why_detached(cgroup)
+        )
+    }
+
     /// Why it is detached.
     pub fn why_detached(&self, cgroup: Option<&Cgroup>) -> Why {
         if let Some(cgroup) = cgroup.filter(|cgroup| cgroup.is_removed()) {

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
@@ -24,15 +25,39 @@ use crate::target::{Target, Task};
 pub const FAILED: u8 = 125;
 
 /// What is waited for.
-enum Event {
+pub enum Event {
+    /// A signal came
     Signal(Received),
+    /// The task has ended
     TaskEnded,
-    /// The kernel detached the policy of this index.
+    /// The kernel, or somebody, detached the policy of this index
     Detached(usize),
 }
 
 fn wait(signals: &Signals, task: Option<&Task>, attached: &[Attached]) -> Result<Event> {
     loop {
+        if let Some(event) = wait_until(signals, task, attached, None)? {
+            return Ok(event);
+        }
+    }
+}
+
+/// Waits for something to happen; None: it was `end` before, if there is one.
+pub fn wait_until(
+    signals: &Signals,
+    task: Option<&Task>,
+    attached: &[Attached],
+    end: Option<Instant>,
+) -> Result<Option<Event>> {
+    loop {
+        let timeout = match end {
+            None => PollTimeout::NONE,
+            Some(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                // Rounded up: not some times in the last millisecond.
+                PollTimeout::try_from(left.as_micros().div_ceil(1000)).context("time to wait")?
+            }
+        };
         let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let descriptors: Vec<BorrowedFd> = attached.iter().map(AsFd::as_fd).collect();
         fds.extend(
@@ -42,31 +67,26 @@ fn wait(signals: &Signals, task: Option<&Task>, attached: &[Attached]) -> Result
         );
         fds.extend(task.map(|task| PollFd::new(task.as_fd(), PollFlags::POLLIN)));
 
-        match poll(&mut fds, PollTimeout::NONE) {
+        match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => continue,
             result => result.context("poll")?,
         };
         let ready = |fd: &PollFd| fd.any().unwrap_or(false);
         if ready(&fds[0]) {
             if let Some(received) = signals.read()? {
-                return Ok(Event::Signal(received));
+                return Ok(Some(Event::Signal(received)));
             }
         }
         if let Some(i) = (0..attached.len()).find(|i| ready(&fds[1 + i])) {
-            return Ok(Event::Detached(i));
+            return Ok(Some(Event::Detached(i)));
         }
         if fds.len() > 1 + attached.len() && fds.last().is_some_and(ready) {
-            return Ok(Event::TaskEnded);
+            return Ok(Some(Event::TaskEnded));
+        }
+        if end.is_some_and(|end| Instant::now() >= end) {
+            return Ok(None);
         }
     }
-}
-
-fn detached(policy: &Attached, target: &Target) -> String {
-    format!(
-        "policy {} was detached: {}",
-        policy.name,
-        policy.why_detached(target.as_cgroup())
-    )
 }
 
 /// Attaches the policy, runs the command, detaches.
@@ -118,7 +138,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             Event::Detached(i) => {
                 print_error(&format!(
                     "{}; the command goes on without it",
-                    detached(&attached.remove(i), &target)
+                    attached.remove(i).how_detached(target.as_cgroup())
                 ));
                 lost = true;
             }
@@ -162,7 +182,7 @@ pub fn attach(args: &AttachArgs) -> Result<()> {
     match wait(&signals, target.as_task(), &attached)? {
         Event::Signal(_) => Ok(()),
         Event::TaskEnded => say(&format!("detached: {} has ended", target.number())),
-        Event::Detached(i) => bail!("{}", detached(&attached[i], &target)),
+        Event::Detached(i) => bail!("{}", attached[i].how_detached(target.as_cgroup())),
     }
 }
 

@@ -80,9 +80,18 @@ impl Cgroup {
         })
     }
 
+    /// The id that the kernel has of it.
+    pub fn id(&self) -> Result<u64> {
+        let stat = nix::sys::stat::fstat(&self.fd);
+
+        Ok(stat
+            .with_context(|| self.path.display().to_string())?
+            .st_ino)
+    }
+
     /// Has it been removed? Another one may have its name.
     pub fn is_removed(&self) -> bool {
-        let own = nix::sys::stat::fstat(&self.fd).map(|stat| stat.st_ino);
+        let own = self.id();
         let there = fs::metadata(&self.path).map(|metadata| metadata.ino());
 
         !matches!((own, there), (Ok(own), Ok(there)) if own == there)

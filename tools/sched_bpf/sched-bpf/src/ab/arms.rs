@@ -151,13 +151,7 @@ impl Arms {
 
     /// Why one of them, by its index, is not attached any more.
     pub fn why_detached(&self, index: usize) -> String {
-        let policy = &self.attached[index];
-
-        format!(
-            "policy {} was detached: {}",
-            policy.name,
-            policy.why_detached(self.target.as_cgroup())
-        )
+        self.attached[index].how_detached(self.target.as_cgroup())
     }
 
     /// Asks the policies of both arms for a time, obeys none, and says what they would have

@@ -14,13 +14,9 @@ mod plan;
 mod report;
 mod waits;
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{bail, ensure, Context, Result};
-use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 
 pub use arms::Spec;
@@ -29,8 +25,9 @@ pub use measure::{prometheus, Counter, Metric};
 use crate::attach::Attached;
 use crate::cli::AbArgs;
 use crate::kernel;
+use crate::run::{wait_until, Event};
 use crate::signals::Signals;
-use crate::target::{Cgroup, Target};
+use crate::target::Target;
 use analysis::Block;
 use arms::Arms;
 use measure::{Measured, Sources};
@@ -69,40 +66,19 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a number of seconds is expected, 0 to 86400".to_string())
 }
 
-/// What ended waiting.
-enum Event {
-    Time,
-    Signal,
-    /// The kernel, or somebody, detached the policy of this index.
-    Detached(usize),
-}
-
-/// Waits until `end`, a signal, or until a policy is not attached any more.
-fn wait(signals: &Signals, attached: &[Attached], end: Instant) -> Result<Event> {
-    let links: Vec<BorrowedFd> = attached.iter().map(AsFd::as_fd).collect();
-    let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    fds.extend(links.iter().map(|fd| PollFd::new(*fd, PollFlags::empty())));
-
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        // Rounded up: not some times in the last millisecond.
-        let ms = left.as_micros().div_ceil(1000);
-        let timeout = PollTimeout::try_from(ms).context("time to wait")?;
-        match poll(&mut fds, timeout) {
-            Err(Errno::EINTR) => continue,
-            result => result.context("poll")?,
-        };
-        let ready = |fd: &PollFd| fd.any().unwrap_or(false);
-        if ready(&fds[0]) && signals.read()?.is_some() {
-            return Ok(Event::Signal);
-        }
-        if let Some(index) = fds[1..].iter().position(ready) {
-            return Ok(Event::Detached(index));
-        }
-        if Instant::now() >= end {
-            return Ok(Event::Time);
-        }
-    }
+/// Waits until `end`; what happens before ends the trial.
+fn ended(
+    signals: &Signals,
+    attached: &[Attached],
+    end: Instant,
+    detached: impl FnOnce(usize) -> String,
+) -> Result<Option<End>> {
+    Ok(match wait_until(signals, None, attached, Some(end))? {
+        Some(Event::Detached(index)) => Some(End::Detached(detached(index))),
+        // No task is waited for.
+        Some(Event::Signal(_) | Event::TaskEnded) => Some(End::Signal),
+        None => None,
+    })
 }
 
 /// A trial while it runs.
@@ -119,10 +95,10 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// Waits; what is not the end of the time ends the trial.
     fn wait(&self, end: Instant) -> Result<Option<End>> {
-        Ok(match wait(&self.signals, self.arms.attached(), end)? {
-            Event::Time => None,
-            Event::Signal => Some(End::Signal),
-            Event::Detached(index) => Some(End::Detached(self.arms.why_detached(index))),
+        let attached = self.arms.attached();
+
+        ended(&self.signals, attached, end, |index| {
+            self.arms.why_detached(index)
         })
     }
 
@@ -276,15 +252,6 @@ fn check(args: &AbArgs) -> Result<()> {
     Ok(())
 }
 
-/// A cgroup and its id.
-fn cgroup_id(cgroup: &Cgroup) -> Result<u64> {
-    let metadata = std::fs::metadata(&cgroup.path);
-
-    Ok(metadata
-        .with_context(|| cgroup.path.display().to_string())?
-        .ino())
-}
-
 /// Runs the trial and reports. Fails, after the report, if it did not come to its end.
 pub fn ab(args: &AbArgs) -> Result<()> {
     check(args)?;
@@ -301,7 +268,7 @@ pub fn ab(args: &AbArgs) -> Result<()> {
     };
     let of = of.as_ref().unwrap_or(&target).as_cgroup();
     let of = of
-        .map(|cgroup| anyhow::Ok((cgroup.path.clone(), cgroup_id(cgroup)?)))
+        .map(|cgroup| anyhow::Ok((cgroup.path.clone(), cgroup.id()?)))
         .transpose()?;
     let target_name = match &args.cgroup {
         Some(path) => path.display().to_string(),
@@ -377,14 +344,10 @@ pub fn ab(args: &AbArgs) -> Result<()> {
     if !args.shadow.is_zero() {
         eprintln!("in the shadow for {} s", args.shadow.as_secs_f64());
         shadowed = trial.arms.shadow(|attached| {
-            end = match wait(&trial.signals, attached, Instant::now() + args.shadow)? {
-                Event::Time => None,
-                Event::Signal => Some(End::Signal),
-                Event::Detached(index) => Some(End::Detached(format!(
-                    "policy {} was detached in the shadow",
-                    attached[index].name
-                ))),
-            };
+            let until = Instant::now() + args.shadow;
+            end = ended(&trial.signals, attached, until, |index| {
+                format!("policy {} was detached in the shadow", attached[index].name)
+            })?;
             Ok(())
         })?;
     }
