@@ -62,10 +62,8 @@ spelling() {
 	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm,ratatui,lsit'
 }
 
-scripts_parse() {
-	local f
-	for f in "$TOP"/scripts/* "$TOP"/scripts/checks/* "$TOP"/scripts/deb-guest/*; do
-		[ -f "$f" ] || continue
-		case $(head -n 1 "$f") in '#!/usr/bin/env bash' | '#!/bin/bash' | *'Sourced by'*) bash -n "$f" ;; esac
-	done
+# Those that are sourced are looked at where they are; the kernel's own are not there.
+shell_scripts() {
+	"$TOP/scripts/inside" bash -c 'grep -lE "^#!/(usr/bin/env |bin/)(ba)?sh" scripts/* scripts/deb-guest/* .ci/run \
+		tools/testing/selftests/sched_bpf/*.sh 2>/dev/null | xargs shellcheck -x -S warning'
 }

@@ -43,6 +43,7 @@ mean()
 		END { printf "%d", n ? sum / n / 1e3 : 0 }'
 }
 
+# shellcheck disable=SC2120 # "with" gives it arguments
 functions()
 {
 	sched-bpf-load functions --seed 2 --seconds "$SECONDS_OF_LOAD" "$@" | mean 4 0 30
