@@ -4,7 +4,7 @@
 
 .PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
 .NOTPARALLEL:
-export LINUX T CONFIG BENCH SEED
+export LINUX T CONFIG BENCH SEED KERNEL
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -56,7 +56,7 @@ policy: policy-file selftests ## Compile a BPF policy of your own: make policy P
 policy-file:
 	@scripts/policy "$(P)" check
 
-module: module-dir kernel ## Build the modules of your own directory: make module M=DIR
+module: module-dir $(if $(KERNEL),,kernel) ## Build the modules of your own directory: make module M=DIR; KERNEL=deb: for the packages
 	@scripts/module "$(M)"
 
 module-dir:
