@@ -5,29 +5,13 @@
 
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
+source "$DIR/expect.sh"
 
 TOOL=${SCHED_BPF:-sched-bpf}
 CGROUP=/sys/fs/cgroup/sched_bpf_ab
 KNOBS=/sys/kernel/bpf_sched
 WORK=$(mktemp -d)
 SHORT="--window 0.5 --burn-in 0.1 --shadow 0.5"
-
-# status NAME STATUS PATTERN COMMAND...: it exits so, with a line of this pattern.
-status()
-{
-	local name=$1 status=$2 pattern=$3 rc
-	shift 3
-
-	"$@" > "$WORK/out" 2>&1
-	rc=$?
-	if [ "$rc" -eq "$status" ] && grep -qE -e "$pattern" "$WORK/out"; then
-		ktap_test_pass "$name"
-	else
-		ktap_print_msg "exit status $rc, expected $status and a line \"$pattern\": $*"
-		while read -r line; do ktap_print_msg "$line"; done < "$WORK/out"
-		ktap_test_fail "$name"
-	fi
-}
 
 # trial ARGUMENT...: writes report and HTML. A differs from itself by chance in one of 20
 # trials: then it is another one.

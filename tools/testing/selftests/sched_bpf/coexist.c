@@ -26,7 +26,6 @@
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define TICK		"cfs_check_preempt_tick"
 #define RT_RUNTIME	"/proc/sys/kernel/sched_rt_runtime_us"
-#define CGROUP_CONTROL	"/sys/fs/cgroup/cgroup.subtree_control"
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define MAX_LOADS	8
 

@@ -37,7 +37,6 @@
 #include "lib.h"
 #include "oracle.h"
 
-#define CGROUP_ROOT	"/sys/fs/cgroup"
 #define AUTOGROUP	"/proc/sys/kernel/sched_autogroup_enabled"
 
 /* Milliseconds */
@@ -358,7 +357,7 @@ static int make_groups(const struct group *groups, char paths[][300])
 	char name[16];
 	int i, err;
 
-	err = write_in(CGROUP_ROOT, "cgroup.subtree_control", "+cpu");
+	err = write_file(CGROUP_CONTROL, "+cpu");
 	for (i = 0; i < MAX_GROUPS && !err; i++) {
 		const struct group *g = &groups[i];
 
@@ -381,7 +380,7 @@ static void remove_groups(char paths[][300])
 
 	for (i = MAX_GROUPS; i--; )
 		cgroup_remove(paths[i]);
-	write_in(CGROUP_ROOT, "cgroup.subtree_control", "-cpu");
+	write_file(CGROUP_CONTROL, "-cpu");
 }
 
 FIXTURE_SETUP(fairness)

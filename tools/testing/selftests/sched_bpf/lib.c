@@ -620,8 +620,6 @@ int set_knob(const char *name, uint64_t val)
 	return write_file(path, buf);
 }
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
-
 int cgroup_make(const char *parent, const char *name, char *path, size_t size)
 {
 	snprintf(path, size, "%s/%s.%d", parent ?: CGROUP_ROOT, name, getpid());

@@ -164,6 +164,9 @@ bool policy_gone(const char *policy);
 uint64_t get_knob(const char *name);
 int set_knob(const char *name, uint64_t val);
 
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+#define CGROUP_CONTROL	CGROUP_ROOT "/cgroup.subtree_control"
+
 /* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
 int cgroup_make(const char *parent, const char *name, char *path, size_t size);
 void cgroup_remove(const char *path);

@@ -23,7 +23,6 @@
 #define PHASE_MS	1000
 #define SELECT		"cfs_select_cpu"
 #define MIGRATE		"cfs_can_migrate"
-#define CGROUP_CONTROL	"/sys/fs/cgroup/cgroup.subtree_control"
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define MIGRATION_COST	"/sys/kernel/debug/sched/migration_cost_ns"
 

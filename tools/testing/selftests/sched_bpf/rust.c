@@ -26,7 +26,6 @@
 #define ENTITY		"cfs_wakeup_preempt_entity"
 #define TICK		"cfs_check_preempt_tick"
 #define SLICE		"cfs_slice"
-#define CGROUP_ROOT	"/sys/fs/cgroup"
 
 static const char * const hooks[] = { WAKEUP, ENTITY, TICK, SLICE };
 

@@ -5,6 +5,7 @@
 
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
+source "$DIR/expect.sh"
 
 TOOL=${SCHED_BPF:-sched-bpf}
 BPFTOOL=$DIR/bpftool
@@ -14,23 +15,6 @@ KNOBS=/sys/kernel/bpf_sched
 OUT=$(mktemp)
 # Something that fits no other test.
 export PATH=$DIR:$PATH
-
-# status NAME STATUS PATTERN COMMAND...: it exits so, with a line of this pattern.
-status()
-{
-	local name=$1 status=$2 pattern=$3 out rc
-	shift 3
-
-	out=$("$@" 2>&1)
-	rc=$?
-	if [ "$rc" -eq "$status" ] && grep -qE -e "$pattern" <<< "$out"; then
-		ktap_test_pass "$name"
-	else
-		ktap_print_msg "exit status $rc, expected $status and a line \"$pattern\": $*"
-		while read -r line; do ktap_print_msg "$line"; done <<< "$out"
-		ktap_test_fail "$name"
-	fi
-}
 
 # start PATTERN COMMAND...: in the background, until it has printed such a line.
 start()
