@@ -224,19 +224,39 @@ pub enum AnnounceBy {
     Setattr,
 }
 
+/// What all loads take that settings are compared by.
+#[derive(Args, Clone, Debug)]
+pub struct ComparedArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    /// Seed of the random numbers: it says who does what when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Slice of the tasks in microseconds, by sched_setattr(); 0: none of their own
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=100_000)
+    )]
+    pub slice_us: u64,
+
+    /// Rounds of a loop that take a second, instead of measuring how many do
+    #[arg(long, value_name = "N")]
+    pub rounds_per_s: Option<u64>,
+}
+
 /// Arguments of `functions`.
 #[derive(Args, Debug)]
 pub struct FunctionsArgs {
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub compared: ComparedArgs,
 
     /// CPU of the thread that invokes functions when they are due
     #[arg(long, value_name = "CPU", default_value_t = 0)]
     pub client_cpu: usize,
-
-    /// Seed of the random numbers: it says what is invoked when
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
 
     /// Work that arrives on average, in percent of the CPU
     #[arg(
@@ -256,15 +276,6 @@ pub struct FunctionsArgs {
     )]
     pub threads: u32,
 
-    /// Slice of these threads in microseconds, by sched_setattr(); 0: none of their own
-    #[arg(
-        long,
-        value_name = "US",
-        default_value_t = 0,
-        value_parser = clap::value_parser!(u64).range(0..=100_000)
-    )]
-    pub slice_us: u64,
-
     /// Announce how long each function will be
     #[arg(long, value_name = "HOW")]
     pub announce: Option<AnnounceBy>,
@@ -277,17 +288,13 @@ pub struct FunctionsArgs {
         value_parser = clap::value_parser!(u32).range(0..=500)
     )]
     pub error: u32,
-
-    /// Rounds of a loop that take a second, instead of measuring how many do
-    #[arg(long, value_name = "N")]
-    pub rounds_per_s: Option<u64>,
 }
 
 /// Arguments of `mix`.
 #[derive(Args, Debug)]
 pub struct MixArgs {
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub compared: ComparedArgs,
 
     /// Number of cgroups
     #[arg(
@@ -306,23 +313,6 @@ pub struct MixArgs {
         value_parser = clap::value_parser!(u32).range(1..=256)
     )]
     pub tasks: u32,
-
-    /// Seed of the random numbers: it says who does what when
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-
-    /// Slice of all tasks in microseconds, by sched_setattr(); 0: none of their own
-    #[arg(
-        long,
-        value_name = "US",
-        default_value_t = 0,
-        value_parser = clap::value_parser!(u64).range(0..=100_000)
-    )]
-    pub slice_us: u64,
-
-    /// Rounds of a loop that take a second, instead of measuring how many do
-    #[arg(long, value_name = "N")]
-    pub rounds_per_s: Option<u64>,
 
     /// Run the tasks of this one cgroup only, by its number
     #[arg(long, value_name = "N", hide = true)]

@@ -6,14 +6,14 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
 
 use crate::child::Child;
 use crate::cli::CompareArgs;
-use crate::cpu::{self, Work};
+use crate::cpu;
 use crate::functions::Seen;
 use crate::policy;
 use crate::results::{self, Measured, Results};
@@ -55,7 +55,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     // Measured once, and where functions run, so that they are the same in all runs.
     cpu::pin(args.place.cpu)?;
-    let rounds_per_s = Work::taking(Duration::from_secs(1)).rounds;
+    let rounds_per_s = cpu::rounds_per_s(None);
     cpu::pin(0)?;
 
     for round in 0..args.repeats {

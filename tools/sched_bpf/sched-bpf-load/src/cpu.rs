@@ -69,6 +69,11 @@ impl Work {
     }
 }
 
+/// How many rounds take a second: those that are `known`, or what is measured.
+pub fn rounds_per_s(known: Option<u64>) -> u64 {
+    known.unwrap_or_else(|| Work::taking(Duration::from_secs(1)).rounds)
+}
+
 /// The rounds that fit into `time` if [`ROUNDS`] take `measured`.
 fn rounds(time: Duration, measured: Duration) -> u64 {
     let rounds = time.as_nanos() * u128::from(ROUNDS) / measured.as_nanos().max(1);

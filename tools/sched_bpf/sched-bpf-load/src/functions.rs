@@ -100,10 +100,8 @@ impl Worker {
         rounds_per_s: u64,
     ) -> Result<Vec<Invocation>> {
         let tid = gettid().as_raw() as u32;
-        let ready = cpu::pin(args.place.cpu).and_then(|()| match args.slice_us {
-            0 => Ok(()),
-            us => setattr::slice(tid, us * 1000),
-        });
+        let ready = cpu::pin(args.compared.place.cpu)
+            .and_then(|()| setattr::own_slice(args.compared.slice_us));
         let mut done = Vec::new();
 
         self.tid.store(tid, Ordering::Relaxed);
@@ -206,13 +204,10 @@ pub struct Seen {
 /// Runs all invocations to their end.
 fn run(args: &FunctionsArgs) -> Result<Seen> {
     cpu::pin(args.client_cpu)?;
-    let rounds_per_s = match args.rounds_per_s {
-        Some(rounds) => rounds,
-        None => Work::taking(Duration::from_secs(1)).rounds,
-    };
-    let time = Duration::from_secs(args.place.seconds);
+    let rounds_per_s = cpu::rounds_per_s(args.compared.rounds_per_s);
+    let time = Duration::from_secs(args.compared.place.seconds);
     let arrivals = arrivals::arrivals(
-        args.seed,
+        args.compared.seed,
         time,
         f64::from(args.load) / 100.0,
         f64::from(args.error) / 100.0,
@@ -232,7 +227,8 @@ fn run(args: &FunctionsArgs) -> Result<Seen> {
             .iter()
             .map(|worker| scope.spawn(|| worker.run(args, &begin, rounds_per_s)))
             .collect();
-        let bystander = scope.spawn(|| stand_by(args.place.cpu, &begin, rounds_per_s, &stop));
+        let bystander =
+            scope.spawn(|| stand_by(args.compared.place.cpu, &begin, rounds_per_s, &stop));
 
         begin.ready.wait();
         let dispatched = dispatch(&workers, &arrivals, &begin, &announce);

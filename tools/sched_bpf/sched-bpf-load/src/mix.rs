@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
-use nix::unistd::gettid;
 
 use crate::arrivals::exponential;
 use crate::cgroup::{self, Groups};
@@ -44,12 +43,10 @@ const PIECE_NS: u64 = 1_000_000;
 fn task(args: &MixArgs, seed: u64, rounds_per_s: u64) -> Result<Seen> {
     let mut rng = Rng::with_seed(seed);
     let mut seen = Seen::default();
-    let end_ns = args.place.seconds * 1_000_000_000;
+    let end_ns = args.compared.place.seconds * 1_000_000_000;
 
-    cpu::pin(args.place.cpu)?;
-    if args.slice_us != 0 {
-        setattr::slice(gettid().as_raw() as u32, args.slice_us * 1000)?;
-    }
+    cpu::pin(args.compared.place.cpu)?;
+    setattr::own_slice(args.compared.slice_us)?;
     let begin = Instant::now();
     let now_ns = || begin.elapsed().as_nanos() as u64;
     let run = |due_ns: u64, length_ns: u64| {
@@ -106,7 +103,7 @@ fn part(args: &MixArgs, part: u32, rounds_per_s: u64) -> Result<Seen> {
     thread::scope(|scope| {
         let tasks: Vec<_> = (0..args.tasks)
             .map(|i| {
-                let seed = args.seed ^ (u64::from(part) << 32) ^ (u64::from(i) << 48);
+                let seed = args.compared.seed ^ (u64::from(part) << 32) ^ (u64::from(i) << 48);
                 scope.spawn(move || task(args, seed, rounds_per_s))
             })
             .collect();
@@ -132,10 +129,10 @@ fn whole(args: &MixArgs, rounds_per_s: u64) -> Result<Seen> {
             command.arg(path);
             for (option, value) in [
                 ("--tasks", u64::from(args.tasks)),
-                ("--seed", args.seed),
-                ("--slice-us", args.slice_us),
-                ("--seconds", args.place.seconds),
-                ("--cpu", args.place.cpu as u64),
+                ("--seed", args.compared.seed),
+                ("--slice-us", args.compared.slice_us),
+                ("--seconds", args.compared.place.seconds),
+                ("--cpu", args.compared.place.cpu as u64),
                 ("--rounds-per-s", rounds_per_s),
             ] {
                 command.args([option, &value.to_string()]);
@@ -154,10 +151,7 @@ fn whole(args: &MixArgs, rounds_per_s: u64) -> Result<Seen> {
 /// Runs the mix and prints a line for each time that an interactive task was due
 /// ("function"), and for each piece of computing ("bystander"), as `functions` does.
 pub fn mix(args: &MixArgs) -> Result<()> {
-    let rounds_per_s = match args.rounds_per_s {
-        Some(rounds) => rounds,
-        None => Work::taking(Duration::from_secs(1)).rounds,
-    };
+    let rounds_per_s = cpu::rounds_per_s(args.compared.rounds_per_s);
     let seen = match args.part {
         Some(number) => part(args, number, rounds_per_s)?,
         None => {

@@ -6,6 +6,7 @@ use std::io;
 
 use anyhow::{ensure, Result};
 use nix::libc;
+use nix::unistd::gettid;
 
 /// The slices that a thread can have, in nanoseconds.
 const RANGE_NS: (u64, u64) = (100_000, 100_000_000);
@@ -42,6 +43,14 @@ pub fn slice(tid: u32, ns: u64) -> Result<()> {
         io::Error::last_os_error()
     );
     Ok(())
+}
+
+/// Gives the calling thread a slice of `us` microseconds, or none of its own if that is 0.
+pub fn own_slice(us: u64) -> Result<()> {
+    match us {
+        0 => Ok(()),
+        us => slice(gettid().as_raw() as u32, us * 1000),
+    }
 }
 
 #[cfg(test)]
