@@ -24,6 +24,14 @@ pub fn enter(cgroup: &Path) -> Result<()> {
     fs::write(&procs, "0").with_context(|| format!("{}: cannot be entered", procs.display()))
 }
 
+/// Writes a number to a file of a cgroup.
+pub fn set(cgroup: &Path, file: &str, value: u32) -> Result<()> {
+    let file = cgroup.join(file);
+
+    fs::write(&file, value.to_string())
+        .with_context(|| format!("{}: {value} cannot be set", file.display()))
+}
+
 /// The cgroups of the demo; removed when dropped.
 pub struct Cgroups {
     demo: PathBuf,
@@ -31,6 +39,8 @@ pub struct Cgroups {
     pub service: PathBuf,
     /// Of the hogs
     pub hogs: PathBuf,
+    /// Both have the files of the cpu controller.
+    pub controlled: bool,
     /// The cpu controller was switched on in the root for the demo.
     enabled_in_root: bool,
 }
@@ -49,29 +59,31 @@ impl Cgroups {
             service: demo.join("service"),
             hogs: demo.join("hogs"),
             demo,
+            controlled: false,
             enabled_in_root: false,
         };
 
         // Left by a demo that was killed, or in use: then this fails below.
         cgroups.remove();
         cgroups.enabled_in_root = !has_cpu(root) && enable_cpu(root);
-        let mut controlled = false;
-        for path in [&cgroups.demo, &cgroups.service, &cgroups.hogs] {
-            fs::create_dir(path).with_context(|| {
+        for path in [
+            cgroups.demo.clone(),
+            cgroups.service.clone(),
+            cgroups.hogs.clone(),
+        ] {
+            fs::create_dir(&path).with_context(|| {
                 format!(
                     "{}: cannot be made (is another demo running?)",
                     path.display()
                 )
             })?;
-            if path == &cgroups.demo {
-                controlled = enable_cpu(path);
+            if path == cgroups.demo {
+                cgroups.controlled = enable_cpu(&cgroups.demo);
             }
         }
 
-        if controlled {
-            let file = cgroups.service.join("cpu.weight");
-            fs::write(&file, weight.to_string())
-                .with_context(|| format!("{}: {weight} cannot be set", file.display()))?;
+        if cgroups.controlled {
+            set(&cgroups.service, "cpu.weight", weight)?;
         } else {
             eprintln!("sched-bpf-load: no cpu controller in {ROOT}: the groups have no weights");
         }

@@ -30,7 +30,7 @@ pub enum Action {
     Mix(MixArgs),
     /// Compare settings and policies by a load, in random order, several times (needs root)
     Compare(CompareArgs),
-    /// Run both without, with and without the policy of sched-bpf, and compare (needs root)
+    /// Run both on a stock kernel, as that can be set, and with policies, and compare (needs root)
     Demo(DemoArgs),
 }
 
@@ -63,7 +63,7 @@ pub struct ServiceArgs {
     #[arg(
         long,
         value_name = "US",
-        default_value_t = 1000,
+        default_value_t = 200,
         value_parser = clap::value_parser!(u64).range(0..=10_000_000)
     )]
     pub gap_us: u64,
@@ -71,6 +71,24 @@ pub struct ServiceArgs {
     /// CPU of the client threads
     #[arg(long, value_name = "CPU", default_value_t = 0)]
     pub client_cpu: usize,
+
+    /// Work of a request of another kind, which computes, in milliseconds; 0: there is none
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u64).range(0..=10_000)
+    )]
+    pub compute_ms: u64,
+
+    /// Time between a reply to such a request and the next one, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 500,
+        value_parser = clap::value_parser!(u64).range(1..=60_000)
+    )]
+    pub compute_every_ms: u64,
 }
 
 /// What service and hogs have in common.
@@ -120,6 +138,15 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub service: ServiceArgs,
+
+    /// Slice of the workers in microseconds, by sched_setattr(); 0: none of their own
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=100_000)
+    )]
+    pub slice_us: u64,
 
     /// Move into this cgroup first
     #[arg(long, value_name = "PATH")]
@@ -443,6 +470,10 @@ pub struct DemoArgs {
     /// Write the table here too
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+
+    /// Write a plot of it here, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 
     /// The loader, by default sched-bpf beside this program
     #[arg(long, value_name = "PROGRAM")]

@@ -63,6 +63,15 @@ impl Work {
         }
     }
 
+    /// So many times as much, as a fraction.
+    pub fn times(self, part: u64, of: u64) -> Self {
+        let rounds = u128::from(self.rounds) * u128::from(part) / u128::from(of);
+
+        Self {
+            rounds: rounds as u64,
+        }
+    }
+
     /// Does it.
     pub fn run(self) {
         spin(self.rounds);
@@ -93,5 +102,6 @@ mod tests {
         assert_eq!(rounds(ms(0), ms(1)), 1);
         assert!(rounds(ms(1), ms(0)) >= ROUNDS);
         assert_eq!(Work::of(500_000_000, 300).rounds, 150);
+        assert_eq!(Work { rounds: 7 }.times(1000, 50).rounds, 140);
     }
 }

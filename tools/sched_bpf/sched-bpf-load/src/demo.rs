@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The demo: the same load without the policy, with it, and without it again.
+//! The demo: the same load on a stock kernel, with what that can be set to for it, with
+//! policies, and without them again.
 
 use std::env;
 use std::fs;
@@ -11,17 +12,128 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sched_bpf_counters::HookCounters;
 
-use crate::cgroup::Cgroups;
+use crate::cgroup::{self, Cgroups};
 use crate::child::Child;
 use crate::cli::DemoArgs;
 use crate::cpu::Work;
 use crate::measure::Measures;
 use crate::policy::{self, Policy};
-use crate::report::{self, Phase};
+use crate::report::{self, Kind, Phase};
 use crate::slice::BaseSlice;
 
 /// The hogs begin before the first request that is measured and end after the last.
 const HOGS_EXTRA_SECONDS: u64 = 1;
+
+/// What the service gets of a stock kernel: the shortest slice, in microseconds, ten times
+/// the usual cpu.weight, a real-time class.
+const SLICE_US: &str = "100";
+const WEIGHT: u32 = 1000;
+const FIFO: &[&str] = &["chrt", "--fifo", "1"];
+
+/// What runs the load, and is the same in all phases.
+struct Demo<'a> {
+    args: &'a DemoArgs,
+    this: &'a Path,
+    cgroups: &'a Cgroups,
+    /// Work of a request. Measured once, so that it is the same in all phases
+    rounds: u64,
+}
+
+impl Demo<'_> {
+    /// Runs the load on a stock kernel; the service is started by `prefix`, with `more`.
+    fn stock(&self, name: &str, prefix: &[&str], more: &[&str]) -> Result<Phase> {
+        let (service, hogs) = self.load(prefix, more).with_context(|| name.to_string())?;
+
+        Phase::new(name, Kind::Stock, &service, &hogs, Vec::new())
+    }
+
+    /// With a number in a file of a cgroup; `usual` is put back.
+    fn set(&self, name: &str, cgroup: &Path, file: &str, value: u32, usual: u32) -> Result<Phase> {
+        cgroup::set(cgroup, file, value)?;
+        let phase = self.stock(name, &[], &[]);
+        cgroup::set(cgroup, file, usual)?;
+        phase
+    }
+
+    /// With a policy, which is detached then.
+    fn policy(&self, policy: Policy, name: &str) -> Result<Phase> {
+        let before = policy.counters()?;
+        let (service, hogs) = self.load(&[], &[]).with_context(|| name.to_string())?;
+        let counters = since(&policy.counters()?, &before);
+
+        policy.detach()?;
+        Phase::new(name, Kind::Policy, &service, &hogs, counters)
+    }
+
+    /// A part of the load in a cgroup, for so many seconds, started by `prefix`.
+    fn part(
+        &self,
+        prefix: &[&str],
+        what: &str,
+        cgroup: &Path,
+        seconds: u64,
+        options: &[(&str, u64)],
+    ) -> Command {
+        let mut command = match prefix {
+            [first, words @ ..] => {
+                let mut command = Command::new(first);
+                command.args(words).arg(self.this);
+                command
+            }
+            [] => Command::new(self.this),
+        };
+
+        command.arg(what).arg("--cgroup").arg(cgroup);
+        for (option, value) in [
+            ("--cpu", self.args.place.cpu as u64),
+            ("--seconds", seconds),
+        ]
+        .iter()
+        .chain(options)
+        {
+            command.args([*option, &value.to_string()]);
+        }
+        command
+    }
+
+    /// Runs service and hogs together and returns what each measured.
+    fn load(&self, prefix: &[&str], more: &[&str]) -> Result<(Measures, Measures)> {
+        let args = self.args;
+        let mut hogs = self.part(
+            &[],
+            "hogs",
+            &self.cgroups.hogs,
+            args.place.seconds + HOGS_EXTRA_SECONDS,
+            &[
+                ("--count", u64::from(args.hogs)),
+                ("--burst-us", args.burst.burst_us),
+                ("--idle-us", args.burst.idle_us),
+            ],
+        );
+        let mut service = self.part(
+            prefix,
+            "serve",
+            &self.cgroups.service,
+            args.place.seconds,
+            &[
+                ("--workers", u64::from(args.service.workers)),
+                ("--work-us", args.service.work_us),
+                ("--work-rounds", self.rounds),
+                ("--gap-us", args.service.gap_us),
+                ("--compute-ms", args.service.compute_ms),
+                ("--compute-every-ms", args.service.compute_every_ms),
+                ("--client-cpu", args.service.client_cpu as u64),
+            ],
+        );
+        let hogs = Child::spawn("hogs", &mut hogs)?;
+        let service = Child::spawn("serve", service.args(more))?;
+
+        Ok((
+            Measures::parse(&service.output()?).context("serve")?,
+            Measures::parse(&hogs.output()?).context("hogs")?,
+        ))
+    }
+}
 
 /// Runs the demo.
 pub fn demo(args: &DemoArgs) -> Result<()> {
@@ -36,92 +148,55 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
         0 => None,
         ms => Some(BaseSlice::set(ms)?),
     };
-    // Measured once, so that requests are the same in all phases.
     let rounds = match args.service.work_rounds {
         Some(rounds) => rounds,
         None => Work::taking(Duration::from_micros(args.service.work_us)).rounds,
     };
-    let load =
-        |name: &str| run_load(args, &this, &cgroups, rounds).with_context(|| name.to_string());
-
-    let (service, hogs) = load("stock")?;
-    let stock = Phase::new("stock", &service, &hogs, Vec::new())?;
-
-    let with = |policy: Policy, name: &str| {
-        let before = policy.counters()?;
-        let (service, hogs) = load(name)?;
-        let counters = since(&policy.counters()?, &before);
-        policy.detach()?;
-        Phase::new(name, &service, &hogs, counters)
+    let demo = Demo {
+        args,
+        this: &this,
+        cgroups: &cgroups,
+        rounds,
     };
+
+    let mut phases = vec![
+        demo.stock("stock", &[], &[])?,
+        demo.stock("slice 0.1 ms", &[], &["--slice-us", SLICE_US])?,
+    ];
+    if cgroups.controlled {
+        let service = &cgroups.service;
+        phases.push(demo.set(
+            "cpu.weight 1000",
+            service,
+            "cpu.weight",
+            WEIGHT,
+            args.weight,
+        )?);
+        phases.push(demo.set("hogs cpu.idle", &cgroups.hogs, "cpu.idle", 1, 0)?);
+    }
+    phases.push(demo.stock("SCHED_FIFO", FIFO, &[])?);
+
     let policy = Policy::attach(&loader, &cgroups.service, args.cap)?;
-    let mut with_policy = vec![with(policy, "policy")?];
+    phases.push(demo.policy(policy, "policy")?);
     for spec in &args.module {
         let policy = Policy::load(spec, &cgroups.service)?;
         let name = policy.name().to_string();
-        with_policy.push(with(policy, &name)?);
+        phases.push(demo.policy(policy, &name)?);
     }
+    phases.push(demo.stock("detached", &[], &[])?);
+    drop(slice);
 
-    let (service, hogs) = load("detached")?;
-    let detached = Phase::new("detached", &service, &hogs, Vec::new())?;
-    drop((cgroups, slice));
-
-    let mut phases = vec![stock];
-    phases.append(&mut with_policy);
-    phases.push(detached);
     print!("{}", report::table(&phases));
     if let Some(path) = &args.csv {
         fs::write(path, report::csv(&phases)?).with_context(|| path.display().to_string())?;
     }
-    phases[1..phases.len() - 1]
+    if let Some(path) = &args.plot {
+        fs::write(path, report::plot(&phases)?).with_context(|| path.display().to_string())?;
+    }
+    phases
         .iter()
+        .filter(|phase| phase.kind() == Kind::Policy)
         .try_for_each(|policy| report::verdict(&phases[0], policy))
-}
-
-/// Runs service and hogs together and returns what each measured.
-fn run_load(
-    args: &DemoArgs,
-    this: &Path,
-    cgroups: &Cgroups,
-    rounds: u64,
-) -> Result<(Measures, Measures)> {
-    let cpu = args.place.cpu.to_string();
-    let start = |what: &str, cgroup: &Path, seconds: u64, more: &[(&str, String)]| {
-        let mut command = Command::new(this);
-        command.arg(what).arg("--cgroup").arg(cgroup);
-        command.args(["--cpu", &cpu, "--seconds", &seconds.to_string()]);
-        for (option, value) in more {
-            command.args([option, value.as_str()]);
-        }
-        Child::spawn(what, &mut command)
-    };
-
-    let hogs = start(
-        "hogs",
-        &cgroups.hogs,
-        args.place.seconds + HOGS_EXTRA_SECONDS,
-        &[
-            ("--count", args.hogs.to_string()),
-            ("--burst-us", args.burst.burst_us.to_string()),
-            ("--idle-us", args.burst.idle_us.to_string()),
-        ],
-    )?;
-    let service = start(
-        "serve",
-        &cgroups.service,
-        args.place.seconds,
-        &[
-            ("--workers", args.service.workers.to_string()),
-            ("--work-rounds", rounds.to_string()),
-            ("--gap-us", args.service.gap_us.to_string()),
-            ("--client-cpu", args.service.client_cpu.to_string()),
-        ],
-    )?;
-
-    Ok((
-        Measures::parse(&service.output()?).context("serve")?,
-        Measures::parse(&hogs.output()?).context("hogs")?,
-    ))
 }
 
 fn since(after: &[HookCounters], before: &[HookCounters]) -> Vec<HookCounters> {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the demo found: a table, the same as CSV, and whether it shows an effect.
+//! What the demo found: a table, the same as CSV and as a plot, and whether it shows an effect.
 
 use std::fmt::Write;
 
 use anyhow::{ensure, Result};
 use sched_bpf_counters::HookCounters;
+use sched_bpf_stats::{self as stats, Estimate, Row};
 
 use crate::measure::Measures;
 
@@ -15,8 +16,8 @@ const AIM: &str = "wakeup_p99_us";
 /// Above this part of what it is without the policy is no effect.
 const EFFECT: f64 = 0.9;
 
-/// What is shown of each phase; the order is that of [`Phase::new`].
-const COLUMNS: [&str; 13] = [
+/// What is measured of each phase; the order is that of [`Phase::new`].
+const COLUMNS: [&str; 15] = [
     "wakeup_p50_us",
     "wakeup_p90_us",
     "wakeup_p99_us",
@@ -26,15 +27,42 @@ const COLUMNS: [&str; 13] = [
     "request_p50_us",
     "request_p99_us",
     "requests_per_s",
+    "computing_ms",
     "service_cpu_pct",
     "service_invol",
     "hogs_cpu_pct",
     "hogs_invol",
+    "hogs_wait_ms",
 ];
+
+/// What of it is in the table, and in how many columns.
+const SHOWN: [(&str, usize); 8] = [
+    ("wakeup_p50_us", 13),
+    ("wakeup_p99_us", 13),
+    ("wakeup_max_us", 13),
+    ("requests_per_s", 14),
+    ("computing_ms", 12),
+    ("service_invol", 13),
+    ("hogs_cpu_pct", 12),
+    ("hogs_wait_ms", 12),
+];
+
+/// And in the plot.
+const PLOTTED: [&str; 3] = [AIM, "computing_ms", "hogs_wait_ms"];
+
+/// What a phase shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A stock kernel, however it is set
+    Stock,
+    /// A policy, whose counters there are
+    Policy,
+}
 
 /// One phase of the demo.
 pub struct Phase {
     name: String,
+    kind: Kind,
     values: [f64; COLUMNS.len()],
     counters: Vec<HookCounters>,
 }
@@ -43,6 +71,7 @@ impl Phase {
     /// What the two workloads measured in a phase, and the counters of its policy.
     pub fn new(
         name: &str,
+        kind: Kind,
         service: &Measures,
         hogs: &Measures,
         counters: Vec<HookCounters>,
@@ -58,6 +87,7 @@ impl Phase {
 
         Ok(Self {
             name: name.to_string(),
+            kind,
             values: [
                 us("wakeup_p50_ns")?,
                 us("wakeup_p90_ns")?,
@@ -68,13 +98,20 @@ impl Phase {
                 us("request_p50_ns")?,
                 us("request_p99_ns")?,
                 requests / seconds,
+                us("computing_mean_ns")? / 1e3,
                 service_cpu_us / seconds / 1e4,
                 service.get("involuntary")? as f64,
                 hogs_cpu_us / hogs_wall_us * 100.0,
                 hogs.get("involuntary")? as f64,
+                hogs.get("wait_max_us")? as f64 / 1e3,
             ],
             counters,
         })
+    }
+
+    /// What it shows.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     fn value(&self, column: &str) -> f64 {
@@ -85,35 +122,29 @@ impl Phase {
     }
 }
 
-fn ratio(value: f64, stock: f64) -> f64 {
-    if value == stock {
-        1.0
-    } else {
-        value / stock
-    }
-}
-
-/// The phases side by side, with their ratio to the first; then the counters.
+/// The phases, a row each; what the columns are; then the counters.
 pub fn table(phases: &[Phase]) -> String {
     let mut out = String::new();
-    let Some(stock) = phases.first() else {
-        return out;
-    };
 
     // Writing to a string does not fail.
-    let _ = write!(out, "{:<16}", "");
-    for phase in phases {
-        let _ = write!(out, " {:>12} {:>7}", phase.name, "ratio");
+    let _ = write!(out, "{:<18}", "");
+    for (name, width) in SHOWN {
+        let _ = write!(out, " {name:>width$}");
     }
     let _ = writeln!(out);
-    for (i, name) in COLUMNS.iter().enumerate() {
-        let _ = write!(out, "{name:<16}");
-        for phase in phases {
-            let (value, ratio) = (phase.values[i], ratio(phase.values[i], stock.values[i]));
-            let _ = write!(out, " {value:>12.1} {ratio:>7.2}");
+    for phase in phases {
+        let _ = write!(out, "{:<18}", phase.name);
+        for (name, width) in SHOWN {
+            let _ = write!(out, " {:>width$.1}", phase.value(name));
         }
         let _ = writeln!(out);
     }
+    let _ = writeln!(
+        out,
+        "\nwakeup: of requests that take shortly; computing_ms: mean duration of one that computes; \
+         service_invol: times\nthat the service was interrupted; hogs_wait_ms: what a hog waited \
+         for the CPU at worst"
+    );
 
     let _ = writeln!(
         out,
@@ -130,6 +161,41 @@ pub fn table(phases: &[Phase]) -> String {
         }
     }
     out
+}
+
+/// Ratios to the first phase. A phase is measured once, so that they have no intervals.
+pub fn plot(phases: &[Phase]) -> Result<String> {
+    let ratios: Vec<_> = phases
+        .iter()
+        .map(|phase| {
+            PLOTTED.map(|name| {
+                let value = ratio(phase.value(name), phases[0].value(name));
+                Estimate {
+                    value,
+                    low: value,
+                    high: value,
+                }
+            })
+        })
+        .collect();
+    let rows: Vec<_> = phases
+        .iter()
+        .zip(&ratios)
+        .map(|(phase, ratios)| Row {
+            name: &phase.name,
+            ratios,
+        })
+        .collect();
+
+    stats::ratios("A service beside hogs", "stock", &PLOTTED, &rows)
+}
+
+fn ratio(value: f64, stock: f64) -> f64 {
+    if value == stock {
+        1.0
+    } else {
+        value / stock
+    }
 }
 
 /// A row for each phase; counters are empty where no policy was attached.
@@ -207,12 +273,14 @@ mod tests {
             "requests 20\nseconds 10\ncpu_us 1000000\ninvoluntary 4\n\
              wakeup_p50_ns 1000\nwakeup_p90_ns 4000\nwakeup_p99_ns {p99_ns}\n\
              wakeup_max_ns 9000000\n\
-             run_p50_ns 1000\nrun_p99_ns 9000\nrequest_p50_ns 1\nrequest_p99_ns 2\n"
+             run_p50_ns 1000\nrun_p99_ns 9000\nrequest_p50_ns 1\nrequest_p99_ns 2\n\
+             computed 2\ncomputing_mean_ns 200000000\n"
         );
-        let hogs = "wall_us 10000000\ncpu_us 9000000\ninvoluntary 7\n";
+        let hogs = "wall_us 10000000\ncpu_us 9000000\ninvoluntary 7\nwait_max_us 9000\n";
 
         Phase::new(
             name,
+            Kind::Policy,
             &Measures::parse(&service).unwrap(),
             &Measures::parse(hogs).unwrap(),
             sched_bpf_counters::parse(&format!("{header}{lines}")).unwrap(),
@@ -229,6 +297,8 @@ mod tests {
         assert_eq!(phase.value("requests_per_s"), 2.0);
         assert_eq!(phase.value("service_cpu_pct"), 10.0);
         assert_eq!(phase.value("hogs_cpu_pct"), 90.0);
+        assert_eq!(phase.value("hogs_wait_ms"), 9.0);
+        assert_eq!(phase.value("computing_ms"), 200.0);
     }
 
     #[test]
@@ -257,14 +327,19 @@ mod tests {
         let csv = csv(&phases).unwrap();
         let fields: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
 
-        assert_eq!(fields, [24, 24, 24, 24]);
+        assert_eq!(fields, [26, 26, 26, 26]);
         assert!(csv.contains("h_overruled,i_calls"));
     }
 
     #[test]
-    fn table_has_ratios() {
+    fn table_and_plot() {
         let phases = [phase("stock", 5000, ""), phase("policy", 1000, "")];
+        let table = table(&phases);
 
-        assert!(table(&phases).contains("0.20"));
+        assert!(table.contains("policy                       1.0           1.0"));
+        assert!(SHOWN
+            .iter()
+            .all(|(name, _)| !phases[0].value(name).is_nan() && table.contains(name)));
+        assert!(plot(&phases).unwrap().contains("hogs_wait_ms"));
     }
 }
