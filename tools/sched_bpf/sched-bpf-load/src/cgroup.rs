@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cgroups of the demo.
+//! Cgroups of loads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
 
-const ROOT: &str = "/sys/fs/cgroup";
+/// Where the hierarchy is mounted.
+pub const ROOT: &str = "/sys/fs/cgroup";
 const NAME: &str = "sched_bpf_demo";
 
 /// The path that a cgroup has for the kernel: from the root of the hierarchy.
@@ -32,7 +33,7 @@ pub fn set(cgroup: &Path, file: &str, value: u32) -> Result<()> {
         .with_context(|| format!("{}: {value} cannot be set", file.display()))
 }
 
-/// The cgroups of the demo; removed when dropped.
+/// The cgroups of a service and of hogs; removed when dropped.
 pub struct Cgroups {
     demo: PathBuf,
     /// Of the service
@@ -46,13 +47,14 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Makes them. The service gets a cpu.weight where there is a cpu controller.
-    pub fn create(weight: u32) -> Result<Self> {
+    /// Makes them. With a weight both are groups for the scheduler, where there is a cpu
+    /// controller, and it is the cpu.weight of the service; without, it sees single tasks.
+    pub fn create(weight: Option<u32>) -> Result<Self> {
         let root = Path::new(ROOT);
 
         ensure!(
             root.join("cgroup.controllers").exists(),
-            "{ROOT}: no cgroup2 file system there, which the demo needs"
+            "{ROOT}: no cgroup2 file system there, which this needs"
         );
         let demo = root.join(NAME);
         let mut cgroups = Self {
@@ -65,7 +67,7 @@ impl Cgroups {
 
         // Left by a demo that was killed, or in use: then this fails below.
         cgroups.remove();
-        cgroups.enabled_in_root = !has_cpu(root) && enable_cpu(root);
+        cgroups.enabled_in_root = weight.is_some() && !has_cpu(root) && enable_cpu(root);
         for path in [
             cgroups.demo.clone(),
             cgroups.service.clone(),
@@ -77,11 +79,14 @@ impl Cgroups {
                     path.display()
                 )
             })?;
-            if path == cgroups.demo {
+            if path == cgroups.demo && weight.is_some() {
                 cgroups.controlled = enable_cpu(&cgroups.demo);
             }
         }
 
+        let Some(weight) = weight else {
+            return Ok(cgroups);
+        };
         if cgroups.controlled {
             set(&cgroups.service, "cpu.weight", weight)?;
         } else {

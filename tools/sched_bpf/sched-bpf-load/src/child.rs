@@ -2,7 +2,7 @@
 
 //! A child process that does not outlive its owner.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child as Process, ChildStdout, Command, Stdio};
 
 use anyhow::{bail, ensure, Context, Result};
@@ -19,14 +19,19 @@ pub struct Child {
 impl Child {
     /// Starts it.
     pub fn spawn(what: &str, command: &mut Command) -> Result<Self> {
-        let mut process = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| {
-                let program = command.get_program().to_string_lossy().into_owned();
-                format!("{what}: {program} cannot be executed")
-            })?;
+        Self::start(what, command.stdin(Stdio::null()))
+    }
+
+    /// Starts one that reads what it is told.
+    pub fn spawn_told(what: &str, command: &mut Command) -> Result<Self> {
+        Self::start(what, command.stdin(Stdio::piped()))
+    }
+
+    fn start(what: &str, command: &mut Command) -> Result<Self> {
+        let mut process = command.stdout(Stdio::piped()).spawn().with_context(|| {
+            let program = command.get_program().to_string_lossy().into_owned();
+            format!("{what}: {program} cannot be executed")
+        })?;
         let output = process.stdout.take().context("a pipe was asked for")?;
 
         Ok(Self {
@@ -48,6 +53,13 @@ impl Child {
             bail!("{}: ended ({status}) before it was ready", self.what);
         }
         Ok(line)
+    }
+
+    /// Tells it a line.
+    pub fn tell(&mut self, line: &str) -> Result<()> {
+        let input = self.process.stdin.as_mut().context("it is not told")?;
+
+        writeln!(input, "{line}").with_context(|| self.what.clone())
     }
 
     /// Waits for its end and returns its output.

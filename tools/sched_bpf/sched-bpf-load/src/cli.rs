@@ -28,6 +28,8 @@ pub enum Action {
     Functions(FunctionsArgs),
     /// Run tasks that are interactive and compute by turns, and print how each turn went
     Mix(MixArgs),
+    /// Run threads that contend for a lock beside others, and print how each turn went
+    Locks(LocksArgs),
     /// Compare settings and policies by a load, in random order, several times (needs root)
     Compare(CompareArgs),
     /// Run both on a stock kernel, as that can be set, and with policies, and compare (needs root)
@@ -271,8 +273,45 @@ pub struct ComparedArgs {
     pub slice_us: u64,
 
     /// Rounds of a loop that take a second, instead of measuring how many do
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", overrides_with = "rounds_per_s")]
     pub rounds_per_s: Option<u64>,
+}
+
+/// A part of a load that has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// What is measured
+    Measured,
+    /// What is beside it
+    Beside,
+}
+
+/// What loads take that have two parts, in a cgroup each.
+#[derive(Args, Clone, Debug)]
+pub struct ApartArgs {
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+
+    /// Make them groups for the scheduler: what is measured has this cpu.weight, and what is
+    /// beside it has 100
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    pub weight: Option<u32>,
+
+    /// Attach the policy of sched-bpf to what is measured, by this loader
+    #[arg(long, value_name = "PROGRAM")]
+    pub protect_by: Option<PathBuf>,
+
+    /// Run this part only
+    #[arg(long, value_name = "PART", hide = true)]
+    pub part: Option<Part>,
+
+    /// Move into this cgroup first
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub cgroup: Option<PathBuf>,
 }
 
 /// Arguments of `functions`.
@@ -350,6 +389,62 @@ pub struct MixArgs {
     pub cgroup: Option<PathBuf>,
 }
 
+/// How a thread says that it has a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HintBy {
+    /// In the map of the policy "holder", which must be attached
+    Map,
+    /// By rseq slice extensions; takes GLIBC_TUNABLES=glibc.pthread.rseq=0 in the environment
+    Rseq,
+}
+
+/// Arguments of `locks`.
+#[derive(Args, Debug)]
+pub struct LocksArgs {
+    #[command(flatten)]
+    pub apart: ApartArgs,
+
+    /// Threads that contend for the lock
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
+    pub threads: u32,
+
+    /// Threads that compute beside them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(0..=64)
+    )]
+    pub hogs: u32,
+
+    /// CPU time that a thread takes without the lock, on average, in microseconds
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(0..=1_000_000)
+    )]
+    pub private_us: u64,
+
+    /// CPU time that it takes with the lock then, on average, in microseconds
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(0..=1_000_000)
+    )]
+    pub critical_us: u64,
+
+    /// Say when a thread has the lock
+    #[arg(long, value_name = "HOW")]
+    pub hint: Option<HintBy>,
+}
+
 /// Loads that settings are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Load {
@@ -357,6 +452,8 @@ pub enum Load {
     Functions,
     /// Tasks that are interactive and compute by turns
     Mix,
+    /// Threads that contend for a lock beside others
+    Locks,
 }
 
 impl Load {
@@ -365,6 +462,15 @@ impl Load {
         match self {
             Self::Functions => "functions",
             Self::Mix => "mix",
+            Self::Locks => "locks",
+        }
+    }
+
+    /// Is it made of what is measured and something beside it?
+    pub fn has_parts(self) -> bool {
+        match self {
+            Self::Functions | Self::Mix => false,
+            Self::Locks => true,
         }
     }
 }
@@ -505,6 +611,8 @@ mod tests {
         assert!(!parse("x chains --threads 1"));
         assert!(parse("x functions --announce map --load 80"));
         assert!(!parse("x functions --load 201"));
+        assert!(parse("x locks --hint map --weight 100 --critical-us 0"));
+        assert!(!parse("x locks --threads 0"));
         assert!(!parse("x compare mix --policies a --out b --repeats 1"));
     }
 }

@@ -31,7 +31,7 @@ fn measure(
     seed: u64,
     rounds_per_s: u64,
 ) -> Result<Seen> {
-    let mut command = setting.command(this, args.load);
+    let mut command = setting.command(this, loader, args.load);
     command.args(["--seed", &seed.to_string()]);
     command.args(["--rounds-per-s", &rounds_per_s.to_string()]);
     command.args(["--seconds", &args.place.seconds.to_string()]);

@@ -19,10 +19,12 @@ use crate::cpu::Work;
 use crate::measure::Measures;
 use crate::policy::{self, Policy};
 use crate::report::{self, Kind, Phase};
-use crate::slice::BaseSlice;
+use crate::slice::{self, Slice};
 
 /// The hogs begin before the first request that is measured and end after the last.
 const HOGS_EXTRA_SECONDS: u64 = 1;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// What the service gets of a stock kernel: the shortest slice, in microseconds, ten times
 /// the usual cpu.weight, a real-time class.
@@ -143,10 +145,10 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
     // Before anything is made: is there a kernel to show something of?
     sched_bpf_counters::read()?;
 
-    let cgroups = Cgroups::create(args.weight)?;
+    let cgroups = Cgroups::create(Some(args.weight))?;
     let slice = match args.base_slice {
         0 => None,
-        ms => Some(BaseSlice::set(ms)?),
+        ms => Some(Slice::set(slice::BASE, ms * NS_PER_MS)?),
     };
     let rounds = match args.service.work_rounds {
         Some(rounds) => rounds,

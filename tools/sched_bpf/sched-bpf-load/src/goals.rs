@@ -31,6 +31,11 @@ impl Bound {
         }
     }
 
+    /// Is more of it better?
+    pub fn wants_more(self) -> bool {
+        matches!(self, Self::Above(_))
+    }
+
     /// In words, empty if there is none.
     pub fn text(self) -> String {
         match self {
@@ -83,6 +88,18 @@ const MIX: &[Column] = &[
     ("work", Values::Work, MEAN),
 ];
 
+const LOCKS: &[Column] = &[
+    ("served", Values::Served, MEAN),
+    ("wait_mean", Values::Wait, MEAN),
+    ("wait_p99", Values::Wait, q(0.99)),
+    ("wait_p99.9", Values::Wait, q(0.999)),
+    ("wait_max", Values::Wait, MAX),
+    ("duration_p99", Values::Duration, q(0.99)),
+    ("beside", Values::Beside, MEAN),
+    ("held_p99", Values::Bystander, q(0.99)),
+    ("held_max", Values::Bystander, MAX),
+];
+
 const FUNCTION_GOALS: &[Goal] = &[
     Goal {
         column: ("mean", Values::Duration, MEAN),
@@ -113,12 +130,28 @@ const MIX_GOALS: &[Goal] = &[
     },
 ];
 
+const LOCK_GOALS: &[Goal] = &[
+    Goal {
+        column: ("served", Values::Served, MEAN),
+        bound: Bound::Above(1.5),
+    },
+    Goal {
+        column: ("wait_p99.9", Values::Wait, q(0.999)),
+        bound: Bound::None,
+    },
+    Goal {
+        column: ("beside", Values::Beside, MEAN),
+        bound: Bound::None,
+    },
+];
+
 impl Load {
     /// What is shown of it.
     pub fn columns(self) -> &'static [Column] {
         match self {
             Self::Functions => FUNCTIONS,
             Self::Mix => MIX,
+            Self::Locks => LOCKS,
         }
     }
 
@@ -127,6 +160,7 @@ impl Load {
         match self {
             Self::Functions => FUNCTION_GOALS,
             Self::Mix => MIX_GOALS,
+            Self::Locks => LOCK_GOALS,
         }
     }
 
@@ -142,6 +176,11 @@ impl Load {
                 "Tasks in many cgroups on one CPU, interactive and computing by turns: how long \
                  those that were due waited; how long a piece of 1 ms of computing was held up; \
                  the work of all in a run"
+            }
+            Self::Locks => {
+                "Threads that contend for a lock beside as many that compute, on one CPU: their \
+                 work in a run, how long they waited for the lock, how long a turn took; the \
+                 work of those beside them, and how long a piece of 1 ms of it was held up"
             }
         }
     }

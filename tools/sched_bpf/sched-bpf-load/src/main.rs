@@ -4,6 +4,7 @@
 //! length: what a scheduling policy does.
 
 mod announce;
+mod apart;
 mod arrivals;
 mod cgroup;
 mod chains;
@@ -14,9 +15,12 @@ mod cpu;
 mod demo;
 mod functions;
 mod goals;
+mod hint;
 mod hogs;
+mod locks;
 mod measure;
 mod mix;
+mod pieces;
 mod policy;
 mod report;
 mod results;
@@ -39,6 +43,7 @@ fn act(cli: Cli) -> Result<()> {
         Action::Chains(args) => chains::chains(&args),
         Action::Functions(args) => functions::functions(&args),
         Action::Mix(args) => mix::mix(&args),
+        Action::Locks(args) => locks::locks(&args),
         Action::Compare(args) => compare::compare(&args),
         Action::Demo(args) => demo::demo(&args),
     }

@@ -22,6 +22,7 @@ use crate::child::Child;
 use crate::cli::MixArgs;
 use crate::cpu::{self, Work};
 use crate::functions::{Invocation, Seen};
+use crate::pieces;
 use crate::setattr;
 
 /// Mean of an interactive turn, in nanoseconds.
@@ -35,9 +36,6 @@ const PAUSE_NS: f64 = 50e6;
 
 /// CPU time that an interactive task takes then, in nanoseconds.
 const SHORT_NS: u64 = 200_000;
-
-/// Computing is counted in pieces of this, in nanoseconds.
-const PIECE_NS: u64 = 1_000_000;
 
 /// A task, by turns one and the other; returns what became of its turns.
 fn task(args: &MixArgs, seed: u64, rounds_per_s: u64) -> Result<Seen> {
@@ -73,11 +71,9 @@ fn task(args: &MixArgs, seed: u64, rounds_per_s: u64) -> Result<Seen> {
         );
         let until_ns = (turn_ends as u64).min(end_ns);
         if computes {
-            while now_ns() < until_ns {
-                let mut piece = run(now_ns(), PIECE_NS);
-                piece.wait_ns = piece.duration_ns.saturating_sub(PIECE_NS);
-                seen.bystander.push(piece);
-            }
+            let until = Duration::from_nanos(until_ns);
+            let mut pieces = pieces::compute_until(begin, until, rounds_per_s);
+            seen.bystander.append(&mut pieces);
             due = turn_ends;
         } else {
             loop {

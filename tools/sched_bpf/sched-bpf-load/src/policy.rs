@@ -98,6 +98,14 @@ impl Policy {
         Ok(all)
     }
 
+    /// Fails if it was never asked.
+    pub fn was_asked(&self) -> Result<()> {
+        let calls: u64 = self.counters()?.iter().map(|c| c.calls).sum();
+
+        ensure!(calls > 0, "the policy was never asked");
+        Ok(())
+    }
+
     /// Detaches it and checks that it is gone.
     pub fn detach(self) -> Result<()> {
         let id = self.id;

@@ -29,6 +29,10 @@ pub enum Values {
     Bystander,
     /// The work of all, one value for each run
     Work,
+    /// The work without that of the bystander, one value for each run
+    Served,
+    /// The work of the bystander, one value for each run
+    Beside,
 }
 
 /// A run: when it was, and its values.
@@ -41,6 +45,8 @@ pub struct Measured {
     wait: Run,
     bystander: Run,
     work: Run,
+    served: Run,
+    beside: Run,
 }
 
 impl Measured {
@@ -51,6 +57,10 @@ impl Measured {
             Run::new(of.map(|i| i.duration_ns))
         };
 
+        let work = |all: &[Invocation]| all.iter().map(|i| i.length_ns).sum::<u64>();
+        let (served, beside) = (work(&seen.functions), work(&seen.bystander));
+        let one = |value| Run::new(std::iter::once(value));
+
         Ok(Self {
             round,
             place,
@@ -59,13 +69,9 @@ impl Measured {
             long: durations(&seen.functions, LONG_NS)?,
             wait: Run::new(seen.functions.iter().map(|i| i.wait_ns))?,
             bystander: Run::new(seen.bystander.iter().map(|i| i.wait_ns))?,
-            work: Run::new(std::iter::once(
-                seen.functions
-                    .iter()
-                    .chain(&seen.bystander)
-                    .map(|i| i.length_ns)
-                    .sum(),
-            ))?,
+            work: one(served + beside)?,
+            served: one(served)?,
+            beside: one(beside)?,
         })
     }
 
@@ -76,6 +82,8 @@ impl Measured {
             Values::Wait => &self.wait,
             Values::Bystander => &self.bystander,
             Values::Work => &self.work,
+            Values::Served => &self.served,
+            Values::Beside => &self.beside,
         }
     }
 }
@@ -100,12 +108,21 @@ pub struct Compared<'a> {
     pub to_best: Estimate,
 }
 
-/// The static setting with the lowest first ratio.
-fn best<'a, 'b>(compared: &'a [Compared<'b>]) -> Option<&'a Compared<'b>> {
+/// The static setting with the best first ratio.
+fn best<'a, 'b>(load: Load, compared: &'a [Compared<'b>]) -> Option<&'a Compared<'b>> {
+    let better = |a: &&Compared, b: &&Compared| {
+        let order = a.ratios[0].value.total_cmp(&b.ratios[0].value);
+        if load.goals()[0].bound.wants_more() {
+            order.reverse()
+        } else {
+            order
+        }
+    };
+
     compared
         .iter()
         .filter(|c| c.kind == Kind::Static)
-        .min_by(|a, b| a.ratios[0].value.total_cmp(&b.ratios[0].value))
+        .min_by(better)
 }
 
 /// The ratios to stock as a plot.
@@ -165,7 +182,7 @@ impl Results {
                 ratios,
             });
         }
-        let Some(best) = best(&compared).map(|c| c.name.to_string()) else {
+        let Some(best) = best(self.load, &compared).map(|c| c.name.to_string()) else {
             return Ok(compared);
         };
         let base = self
@@ -303,10 +320,16 @@ fn verdict(load: Load, compared: &[Compared]) -> String {
     }
     let mut out = "Stock does not differ from itself in what is claimed.".to_string();
     let first = load.goals()[0].column.0;
-    if let Some(best) = best(compared) {
+    let (most, better, best_is_met): (_, _, fn(Estimate) -> bool) =
+        if load.goals()[0].bound.wants_more() {
+            ("highest", "above", |e| e.low >= 1.0)
+        } else {
+            ("lowest", "below", |e| e.high <= 1.0)
+        };
+    if let Some(best) = best(load, compared) {
         let _ = write!(
             out,
-            " The static setting with the lowest {first} is {}.",
+            " The static setting with the {most} {first} is {}.",
             best.name
         );
     }
@@ -321,9 +344,9 @@ fn verdict(load: Load, compared: &[Compared]) -> String {
         }
         let _ = write!(
             out,
-            " {first} below that of the best static setting, {}, {}.",
+            " {first} {better} that of the best static setting, {}, {}.",
             text(c.to_best),
-            met(c.to_best.high <= 1.0)
+            met(best_is_met(c.to_best))
         );
     }
     out
@@ -369,6 +392,24 @@ mod tests {
         assert_eq!(of(1.0, 0.7, 1.2).matches("NOT").count(), 3);
         assert!(of(1.05, 0.5, 1.0).contains("no claim"));
         assert!(verdict(Load::Functions, &[]).contains("no claim"));
+    }
+
+    #[test]
+    fn more_is_better() {
+        let all = |policy| {
+            [
+                compared("stock again", Kind::Again, 1.0, 1.0),
+                compared("slow", Kind::Static, 0.7, 1.0),
+                compared("fast", Kind::Static, 1.2, 1.0),
+                compared("p", Kind::Policy, policy, 1.0),
+            ]
+        };
+
+        assert_eq!(best(Load::Locks, &all(2.0)).unwrap().name, "fast");
+        assert_eq!(best(Load::Functions, &all(2.0)).unwrap().name, "slow");
+        assert!(!verdict(Load::Locks, &all(1.6)).contains("NOT"));
+        assert_eq!(verdict(Load::Locks, &all(1.4)).matches("NOT").count(), 1);
+        assert_eq!(verdict(Load::Locks, &all(0.6)).matches("NOT").count(), 2);
     }
 
     fn results() -> Results {

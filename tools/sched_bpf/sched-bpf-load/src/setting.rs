@@ -13,7 +13,12 @@ use anyhow::{bail, Context, Result};
 use crate::child::Child;
 use crate::cli::Load;
 use crate::policy::Policy;
-use crate::slice::BaseSlice;
+use crate::slice::{self, Slice};
+
+const NS_PER_US: u64 = 1000;
+
+/// Of equal weight.
+const IN_GROUPS: [&str; 2] = ["--weight", "100"];
 
 const SCX_STATE: &str = "/sys/kernel/sched_ext/state";
 
@@ -39,9 +44,11 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 enum Means {
     Nothing,
-    BaseSlice(u64),
+    Slice(&'static str, u64),
     Scx(PathBuf),
     Policy(PathBuf),
+    /// The policy of the loader, which the load attaches to a part of it
+    Protect,
 }
 
 /// A setting, and how the load is started under it.
@@ -62,8 +69,8 @@ pub struct Setting {
 pub enum Standing {
     /// Nothing has to be undone
     Nothing,
-    /// The base slice
-    Slice { _before: BaseSlice },
+    /// A slice
+    Slice { _before: Slice },
     /// A scheduler
     Scheduler(Child),
     /// A policy
@@ -97,7 +104,7 @@ impl Setting {
     }
 
     /// The command that starts `program` with this load under this setting.
-    pub fn command(&self, program: &Path, load: Load) -> Command {
+    pub fn command(&self, program: &Path, loader: &Path, load: Load) -> Command {
         let mut words = self.prefix.iter();
         let mut command = match words.next() {
             Some(first) => {
@@ -109,15 +116,18 @@ impl Setting {
         };
 
         command.arg(load.name()).args(&self.args);
+        if self.means == Means::Protect {
+            command.arg("--protect-by").arg(loader);
+        }
         command
     }
 
     /// Puts it in force.
     pub fn set(&self, loader: &Path) -> Result<Standing> {
         Ok(match &self.means {
-            Means::Nothing => Standing::Nothing,
-            Means::BaseSlice(ns) => Standing::Slice {
-                _before: BaseSlice::set_ns(*ns)?,
+            Means::Nothing | Means::Protect => Standing::Nothing,
+            Means::Slice(file, ns) => Standing::Slice {
+                _before: Slice::set(file, *ns)?,
             },
             Means::Scx(path) => Standing::Scheduler(scx(path)?),
             Means::Policy(path) => Standing::Policy(Policy::attach_file(loader, path)?),
@@ -141,12 +151,8 @@ impl Standing {
                 }
             }
             Self::Policy(policy) => {
-                let calls: u64 = policy.counters()?.iter().map(|c| c.calls).sum();
-                policy.detach()?;
-                if calls == 0 {
-                    bail!("the policy was never asked");
-                }
-                Ok(())
+                policy.was_asked()?;
+                policy.detach()
             }
         }
     }
@@ -195,21 +201,67 @@ fn functions(all: &mut Vec<Setting>, policy: &Path, coarse: bool) {
     }
 }
 
+/// What both parts of a load are told apart by: cgroups of equal weight, and the policy of
+/// sched-bpf. More weight gives the one more than its share.
+fn apart(all: &mut Vec<Setting>, coarse: bool) {
+    all.push(Setting::new(Kind::Static, "cpu.weight 100").with(&IN_GROUPS));
+    if !coarse {
+        all.push(Setting::new(Kind::Other, "cpu.weight 300").with(&["--weight", "300"]));
+    }
+    all.push(Setting::new(Kind::Policy, "protect").by(Means::Protect));
+}
+
+/// How threads tell that they have a lock.
+fn locks(all: &mut Vec<Setting>, policy: &Path, coarse: bool) {
+    const BY_MAP: [&str; 2] = ["--hint", "map"];
+    let holder = |name: &str, args: &[&str]| {
+        Setting::new(Kind::Policy, name)
+            .by(Means::Policy(policy.to_path_buf()))
+            .with(&[&BY_MAP, args].concat())
+    };
+
+    if Path::new(slice::EXTENSION).exists() {
+        for us in [5, 50] {
+            all.push(
+                Setting::new(Kind::Other, &format!("rseq extension {us} us"))
+                    .by(Means::Slice(slice::EXTENSION, us * NS_PER_US))
+                    .started_by(&["env", "GLIBC_TUNABLES=glibc.pthread.rseq=0"])
+                    .with(&["--hint", "rseq"]),
+            );
+        }
+    }
+    all.push(holder("holder", &[]));
+    if !coarse {
+        all.push(holder("holder, cpu.weight 100", &IN_GROUPS));
+    }
+}
+
+/// The policy of a file, for all tasks.
+fn policy(name: &str, policies: &Path) -> Setting {
+    let file = policies.join(name).with_extension("bpf.o");
+
+    Setting::new(Kind::Policy, name).by(Means::Policy(file))
+}
+
 /// What is compared by a load. What a stock kernel can be set to once is the same for all
-/// threads, as any of them runs any function, and each task of the mix does both; so nice and
-/// cpu.weight change what the bystander has, and nothing among functions or tasks.
+/// threads of the functions, as any of them runs any function, and each task of the mix does
+/// both; so nice and cpu.weight change what the bystander has, and nothing among functions or
+/// tasks. Of a load of two parts the one that is measured may have a slice or a cgroup of its
+/// own.
 ///
 /// `coarse` leaves out those between others that differ little.
 pub fn settings(load: Load, policies: &Path, scx: Option<&Path>, coarse: bool) -> Vec<Setting> {
-    const NS_PER_US: u64 = 1000;
     const SLICES_US: [u64; 4] = [100, 1_000, 10_000, 100_000];
+    let ends = [SLICES_US[0], SLICES_US[3]];
     let mut all = vec![
         Setting::new(Kind::Stock, "stock"),
         Setting::new(Kind::Again, "stock again"),
-        Setting::new(Kind::Static, "SCHED_BATCH").started_by(&["chrt", "--batch", "0"]),
     ];
 
-    if !coarse {
+    if !coarse || !load.has_parts() {
+        all.push(Setting::new(Kind::Static, "SCHED_BATCH").started_by(&["chrt", "--batch", "0"]));
+    }
+    if !coarse && !load.has_parts() {
         for (name, prefix) in [
             ("nice 10", &["nice", "-n", "10"]),
             ("nice -10", &["nice", "-n", "-10"]),
@@ -219,67 +271,91 @@ pub fn settings(load: Load, policies: &Path, scx: Option<&Path>, coarse: bool) -
     }
     for us in SLICES_US {
         let name = format!("slice {} ms", us as f64 / 1e3);
-        all.push(Setting::new(Kind::Static, &name).with(&["--slice-us", &us.to_string()]));
+        if !coarse || !load.has_parts() || ends.contains(&us) {
+            all.push(Setting::new(Kind::Static, &name).with(&["--slice-us", &us.to_string()]));
+        }
     }
     for us in SLICES_US {
-        if !coarse || us == SLICES_US[0] || us == SLICES_US[3] {
+        if !coarse || ends.contains(&us) {
             let name = format!("base_slice {} ms", us as f64 / 1e3);
-            all.push(Setting::new(Kind::Static, &name).by(Means::BaseSlice(us * NS_PER_US)));
+            all.push(
+                Setting::new(Kind::Static, &name).by(Means::Slice(slice::BASE, us * NS_PER_US)),
+            );
         }
     }
     if let Some(path) = scx {
         all.push(Setting::new(Kind::Other, "scx_simple").by(Means::Scx(path.to_path_buf())));
     }
+    if load.has_parts() {
+        apart(&mut all, coarse);
+    }
     match load {
         Load::Functions => functions(&mut all, &policies.join("announced.bpf.o"), coarse),
-        Load::Mix => all.push(
-            Setting::new(Kind::Policy, "learned").by(Means::Policy(policies.join("learned.bpf.o"))),
-        ),
+        Load::Mix => all.push(policy("learned", policies)),
+        Load::Locks => locks(&mut all, &policies.join("holder.bpf.o"), coarse),
     }
     all
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+
+    fn counted(load: Load, scx: bool, coarse: bool) -> usize {
+        let scx = scx.then_some(Path::new("s"));
+        settings(load, Path::new("p"), scx, coarse).len()
+    }
 
     #[test]
     fn names_are_unique() {
-        let all = settings(Load::Functions, Path::new("p"), Some(Path::new("s")), false);
-        let mut names: Vec<_> = all.iter().map(|setting| &setting.name).collect();
-        let count = names.len();
+        for load in Load::value_variants() {
+            let all = settings(*load, Path::new("p"), Some(Path::new("s")), false);
+            let mut names: Vec<_> = all.iter().map(|setting| &setting.name).collect();
+            let count = names.len();
 
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), count);
-        assert_eq!(
-            settings(Load::Functions, Path::new("p"), None, false).len(),
-            count - 1
-        );
-        assert_eq!(
-            settings(Load::Functions, Path::new("p"), None, true).len(),
-            count - 6
-        );
-        assert_eq!(all[0].kind, Kind::Stock);
-        assert_eq!(all[1].kind, Kind::Again);
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), count);
+            assert_eq!(counted(*load, false, false), count - 1);
+            assert_eq!(all[0].kind, Kind::Stock);
+            assert_eq!(all[1].kind, Kind::Again);
+        }
+    }
+
+    #[test]
+    fn coarse_leaves_out() {
+        let left_out = |load| counted(load, true, false) - counted(load, true, true);
+
+        assert_eq!(left_out(Load::Functions), 5);
+        assert_eq!(left_out(Load::Mix), 4);
+        assert_eq!(left_out(Load::Locks), 7);
     }
 
     #[test]
     fn commands() {
-        let all = settings(Load::Functions, Path::new("p"), None, false);
-        let words = |name: &str| {
+        let words = |load, name: &str| {
+            let all = settings(load, Path::new("p"), None, false);
             let setting = all.iter().find(|setting| setting.name == name).unwrap();
-            format!("{:?}", setting.command(Path::new("x"), Load::Functions))
+            format!(
+                "{:?}",
+                setting.command(Path::new("x"), Path::new("l"), load)
+            )
         };
 
-        assert_eq!(words("stock"), r#""x" "functions""#);
+        assert_eq!(words(Load::Functions, "stock"), r#""x" "functions""#);
         assert_eq!(
-            words("SCHED_BATCH"),
+            words(Load::Functions, "SCHED_BATCH"),
             r#""chrt" "--batch" "0" "x" "functions""#
         );
         assert_eq!(
-            words("slice 0.1 ms"),
+            words(Load::Functions, "slice 0.1 ms"),
             r#""x" "functions" "--slice-us" "100""#
+        );
+        assert_eq!(
+            words(Load::Locks, "protect"),
+            r#""x" "locks" "--protect-by" "l""#
         );
     }
 }

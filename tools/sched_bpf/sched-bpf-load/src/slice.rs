@@ -1,38 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The base slice of the fair class, set for the time of the demo.
+//! Slices of all tasks, set for the time of a load.
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
-const FILE: &str = "/sys/kernel/debug/sched/base_slice_ns";
+/// The base slice of the fair class.
+pub const BASE: &str = "/sys/kernel/debug/sched/base_slice_ns";
 
-const NS_PER_MS: u64 = 1_000_000;
+/// By how much rseq extends a slice.
+pub const EXTENSION: &str = "/sys/kernel/debug/rseq/slice_ext_nsec";
 
-/// A base slice; what it was before is restored when this is dropped.
-pub struct BaseSlice {
+/// A slice; what it was before is restored when this is dropped.
+pub struct Slice {
+    file: &'static str,
     before: String,
 }
 
-impl BaseSlice {
-    /// Sets it, in milliseconds.
-    pub fn set(ms: u64) -> Result<Self> {
-        Self::set_ns(ms * NS_PER_MS)
-    }
+impl Slice {
+    /// Sets that of a file, in nanoseconds.
+    pub fn set(file: &'static str, ns: u64) -> Result<Self> {
+        let before = fs::read_to_string(file).context(file)?;
 
-    /// Sets it, in nanoseconds.
-    pub fn set_ns(ns: u64) -> Result<Self> {
-        let before = fs::read_to_string(FILE).context(FILE)?;
-
-        fs::write(FILE, ns.to_string())
-            .with_context(|| format!("{FILE}: {ns} ns cannot be set"))?;
-        Ok(Self { before })
+        fs::write(file, ns.to_string())
+            .with_context(|| format!("{file}: {ns} ns cannot be set"))?;
+        Ok(Self { file, before })
     }
 }
 
-impl Drop for BaseSlice {
+impl Drop for Slice {
     fn drop(&mut self) {
-        let _ = fs::write(FILE, &self.before);
+        let _ = fs::write(self.file, &self.before);
     }
 }

@@ -54,6 +54,14 @@ mix()
 	sched-bpf-load mix --seed 1 --seconds "$SECONDS_OF_LOAD" | mean 3 0 1000
 }
 
+# The CPU time that threads which contend for a lock get for their turns, in milliseconds.
+# shellcheck disable=SC2120 # as above
+locks()
+{
+	sched-bpf-load locks --seed 1 --seconds "$SECONDS_OF_LOAD" "$@" |
+		awk '/^function/ { sum += $2 } END { printf "%d", sum / 1e6 }'
+}
+
 # Programs in bash: sleep and run shortly, or for some ms now and then, or run.
 SLEEP='exec {fd}<> <(:); work() { read -t $1 -u $fd; for ((i = 0; i < $2; i++)); do :; done; }'
 SLEEPER="$SLEEP; while :; do work 0.01 50; done"
@@ -98,7 +106,7 @@ pack()
 }
 
 ktap_print_header
-ktap_set_plan 6
+ktap_set_plan 7
 
 # wakee beside its waker
 beside()
@@ -117,6 +125,9 @@ less announced 75 "$(with "$POLICIES/announced.bpf.o" functions --announce map)"
 
 # Who wakes up waits less, though nobody is told who that will be.
 less learned 60 "$(with "$POLICIES/learned.bpf.o" mix)" "$(mix)"
+
+# Who holds a lock goes on, so that the others can.
+less holder 75 "$(locks)" "$(with "$POLICIES/holder.bpf.o" locks --hint map)"
 
 # Few CPUs for little work: back to CPU 0 as soon as that is idle.
 less pack 75 "$(with "$POLICIES/pack.bpf.o" pack)" "$(pack)"

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads of one process that contend for a lock, beside threads of another that only
+//! compute, all on one CPU. Who is interrupted with the lock keeps the others from using their
+//! share of the CPU, which goes to those who compute.
+//!
+//! Shape, fixed before anything was measured: as many threads here as there, 4; what a thread
+//! does for itself and what it does with the lock is exponential, 20 us each on average, so
+//! that it has the lock for half of its time.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Result;
+use fastrand::Rng;
+
+use crate::apart::{self, When};
+use crate::arrivals::exponential;
+use crate::cli::{HintBy, LocksArgs};
+use crate::cpu::{self, Work};
+use crate::functions::Invocation;
+use crate::hint::{Hint, Slots};
+use crate::pieces;
+use crate::setattr;
+
+/// What the threads share.
+struct Shared<'a> {
+    args: &'a LocksArgs,
+    lock: Mutex<()>,
+    slots: Option<Slots>,
+    when: When,
+}
+
+/// A thread; returns what became of each of its turns: how long it waited for the lock, and
+/// how long all took.
+fn contend(shared: &Shared, thread: u32) -> Result<Vec<Invocation>> {
+    let Shared { args, when, .. } = shared;
+    let compared = &args.apart.compared;
+    let mut rng = Rng::with_seed(compared.seed ^ (u64::from(thread) << 32));
+    let mut length_ns = |us: u64| exponential(&mut rng, us as f64 * 1e3) as u64;
+    let mut done = Vec::new();
+
+    cpu::pin(compared.place.cpu)?;
+    setattr::own_slice(compared.slice_us)?;
+    let hint = Hint::new(args.hint, shared.slots.as_ref())?;
+    when.await_begin();
+
+    while !when.is_over() {
+        let (private_ns, critical_ns) = (length_ns(args.private_us), length_ns(args.critical_us));
+        let due_ns = when.now_ns();
+
+        Work::of(private_ns, when.rounds_per_s).run();
+        let wanted_ns = when.now_ns();
+        let guard = shared.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        hint.taken();
+        let had_ns = when.now_ns();
+        Work::of(critical_ns, when.rounds_per_s).run();
+        drop(guard);
+        hint.released();
+        done.push(Invocation {
+            length_ns: private_ns + critical_ns,
+            wait_ns: had_ns - wanted_ns,
+            duration_ns: when.now_ns() - due_ns,
+        });
+    }
+    Ok(done)
+}
+
+/// All threads.
+fn contend_all(args: &LocksArgs, when: When) -> Result<Vec<Invocation>> {
+    let shared = Shared {
+        args,
+        lock: Mutex::new(()),
+        slots: match args.hint {
+            Some(HintBy::Map) => Some(Slots::open()?),
+            _ => None,
+        },
+        when,
+    };
+
+    thread::scope(|scope| {
+        let shared = &shared;
+        let threads: Vec<_> = (0..args.threads)
+            .map(|thread| scope.spawn(move || contend(shared, thread)))
+            .collect();
+
+        let mut all = Vec::new();
+        for thread in threads {
+            all.append(&mut thread.join().expect("a thread panicked")?);
+        }
+        Ok(all)
+    })
+}
+
+/// Runs the threads and prints a line for each turn ("function"): its CPU time, how long it
+/// waited for the lock and how long it took; and for each piece of what computes beside them.
+pub fn locks(args: &LocksArgs) -> Result<()> {
+    apart::run(
+        &args.apart,
+        |when| contend_all(args, when),
+        |when| pieces::compute(args.hogs, args.apart.compared.place.cpu, when),
+    )
+}
