@@ -112,3 +112,6 @@ inputs_done() {
 	shift
 	inputs_hash "$@" >"$stamp"
 }
+
+# The tools root, by its packages: another clone, which has others, may be at work in its own.
+ROOT=$CACHE/root-$(inputs_hash "$TOP/scripts/packages" | cut -c1-12)
