@@ -5,8 +5,7 @@
  * A cgroup points to the scope of its nearest ancestor, itself included, that has
  * policies attached, or to that of the whole system. So a question finds the policies
  * of a task through one pointer, however deep its cgroup is and however many policies
- * exist, and a task
- * that moves is judged by its new cgroup with the next question.
+ * exist, and a task that moves is judged by its new cgroup with the next question.
  *
  * A scope lists the policies of its cgroup, of all ancestors and of the whole system.
  * BPF_F_PREORDER ones come first, from the system down; then the others, from the
