@@ -5,11 +5,14 @@
  * a shorter request than that of the running task preempts, if it has had no more than its
  * share; so does a task that has waited for its share, at a tick.
  *
+ * Requests of those that compute are short as well, though longer: the longest waits are of
+ * tasks that have just computed, and so have had more than their share, by a request at
+ * most. With --set long_ns=0 waits are shorter on average, and the longest are longer.
+ *
  * For hosts where many unlike tasks share CPUs. A short slice for all tasks (base_slice_ns)
- * does as much for the longest waits, of tasks that have just computed and so have had more
- * than their share, and less for all others. Not where all tasks are alike: nobody is
- * preferred then, and the short requests only cost switches. Not for a task that wants more
- * than its share: weight is for that.
+ * does as much for the longest waits, and less for all others. Not where all tasks are alike:
+ * nobody is preferred then, and the short requests only cost switches. Not for a task that
+ * wants more than its share: weight is for that.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -18,6 +21,7 @@
 
 /* Set before the policy is loaded, in nanoseconds. */
 const volatile u64 short_ns = 1000 * 1000;	/* who has run so long is not interactive */
+const volatile u64 long_ns = 400 * 1000;	/* request of such a one; 0: as without a policy */
 
 #define SHORTEST_NS	(100 * 1000)		/* the shortest request that there is */
 
@@ -60,7 +64,7 @@ int BPF_PROG(learned_slice, struct sched_entity *se)
 	if (now.sleeps != run->sleeps || now.woke_at < run->woke_at)
 		*run = now;
 
-	return now.woke_at - run->woke_at < short_ns ? SHORTEST_NS : 0;
+	return now.woke_at - run->woke_at < short_ns ? SHORTEST_NS : long_ns;
 }
 
 SEC("struct_ops")
