@@ -40,7 +40,7 @@ pub struct Arrival {
 }
 
 /// A number of the standard normal distribution, by Box and Muller's method.
-fn normal(rng: &mut Rng) -> f64 {
+pub fn normal(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
 
     radius * (TAU * rng.f64()).cos()

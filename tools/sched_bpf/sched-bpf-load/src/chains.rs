@@ -62,7 +62,7 @@ impl Gate {
 }
 
 /// A pipe: its end to read from, and that to write to.
-fn pipe() -> Result<(File, File)> {
+pub fn pipe() -> Result<(File, File)> {
     let (from, to) = unistd::pipe().context("pipe")?;
 
     Ok((from.into(), to.into()))

@@ -30,6 +30,11 @@ pub enum Action {
     Mix(MixArgs),
     /// Run threads that contend for a lock beside others, and print how each turn went
     Locks(LocksArgs),
+    /// Run a pipeline that makes frames beside a build, and print how long each took
+    Frames(FramesArgs),
+    /// Run a job of a build
+    #[command(hide = true)]
+    Job(JobArgs),
     /// Compare settings and policies by a load, in random order, several times (needs root)
     Compare(CompareArgs),
     /// Run both on a stock kernel, as that can be set, and with policies, and compare (needs root)
@@ -445,6 +450,52 @@ pub struct LocksArgs {
     pub hint: Option<HintBy>,
 }
 
+/// Arguments of `frames`.
+#[derive(Args, Debug)]
+pub struct FramesArgs {
+    #[command(flatten)]
+    pub apart: ApartArgs,
+
+    /// Threads, through which each frame goes
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=16)
+    )]
+    pub threads: u32,
+
+    /// CPU time that a frame takes in each thread, on average, in microseconds
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
+    pub work_us: u64,
+
+    /// Jobs of the build at a time
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 6,
+        value_parser = clap::value_parser!(u32).range(0..=64)
+    )]
+    pub jobs: u32,
+}
+
+/// Arguments of `job`.
+#[derive(Args, Debug)]
+pub struct JobArgs {
+    /// CPU time, in nanoseconds
+    #[arg(long, value_name = "NS")]
+    pub length_ns: u64,
+
+    /// Rounds of a loop that take a second
+    #[arg(long, value_name = "N")]
+    pub rounds_per_s: u64,
+}
+
 /// Loads that settings are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Load {
@@ -454,6 +505,8 @@ pub enum Load {
     Mix,
     /// Threads that contend for a lock beside others
     Locks,
+    /// A pipeline that makes frames beside a build
+    Frames,
 }
 
 impl Load {
@@ -463,6 +516,7 @@ impl Load {
             Self::Functions => "functions",
             Self::Mix => "mix",
             Self::Locks => "locks",
+            Self::Frames => "frames",
         }
     }
 
@@ -470,7 +524,7 @@ impl Load {
     pub fn has_parts(self) -> bool {
         match self {
             Self::Functions | Self::Mix => false,
-            Self::Locks => true,
+            Self::Locks | Self::Frames => true,
         }
     }
 }
@@ -613,6 +667,8 @@ mod tests {
         assert!(!parse("x functions --load 201"));
         assert!(parse("x locks --hint map --weight 100 --critical-us 0"));
         assert!(!parse("x locks --threads 0"));
+        assert!(parse("x frames --jobs 0 --protect-by x"));
+        assert!(!parse("x frames --part other"));
         assert!(!parse("x compare mix --policies a --out b --repeats 1"));
     }
 }

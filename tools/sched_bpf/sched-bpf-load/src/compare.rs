@@ -6,7 +6,7 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
@@ -51,6 +51,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     let mut rng = Rng::with_seed(args.seed);
     let mut results = Results::new(args.load, args.seed, args.place.seconds, &settings);
     let begin = Instant::now();
+    let time = Duration::from_secs(args.place.seconds);
 
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     // Measured once, and where functions run, so that they are the same in all runs.
@@ -74,7 +75,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
             );
             let seen = measure(args, &this, &loader, setting, seed, rounds_per_s)
                 .with_context(|| setting.name.clone())?;
-            results.add(which, Measured::new(round, place, seed, &seen)?);
+            results.add(which, Measured::new(round, place, seed, time, &seen)?);
         }
     }
 

@@ -100,6 +100,18 @@ const LOCKS: &[Column] = &[
     ("held_max", Values::Bystander, MAX),
 ];
 
+const FRAMES: &[Column] = &[
+    ("missed", Values::Missed, MEAN),
+    ("mean", Values::Duration, MEAN),
+    ("p50", Values::Duration, q(0.5)),
+    ("p90", Values::Duration, q(0.9)),
+    ("p99", Values::Duration, q(0.99)),
+    ("max", Values::Duration, MAX),
+    ("built", Values::Beside, MEAN),
+    ("job_mean", Values::Jobs, MEAN),
+    ("job_max", Values::Jobs, MAX),
+];
+
 const FUNCTION_GOALS: &[Goal] = &[
     Goal {
         column: ("mean", Values::Duration, MEAN),
@@ -145,6 +157,21 @@ const LOCK_GOALS: &[Goal] = &[
     },
 ];
 
+const FRAME_GOALS: &[Goal] = &[
+    Goal {
+        column: ("missed", Values::Missed, MEAN),
+        bound: Bound::Below(0.2),
+    },
+    Goal {
+        column: ("built", Values::Beside, MEAN),
+        bound: Bound::Above(0.9),
+    },
+    Goal {
+        column: ("job_mean", Values::Jobs, MEAN),
+        bound: Bound::None,
+    },
+];
+
 impl Load {
     /// What is shown of it.
     pub fn columns(self) -> &'static [Column] {
@@ -152,6 +179,7 @@ impl Load {
             Self::Functions => FUNCTIONS,
             Self::Mix => MIX,
             Self::Locks => LOCKS,
+            Self::Frames => FRAMES,
         }
     }
 
@@ -161,6 +189,7 @@ impl Load {
             Self::Functions => FUNCTION_GOALS,
             Self::Mix => MIX_GOALS,
             Self::Locks => LOCK_GOALS,
+            Self::Frames => FRAME_GOALS,
         }
     }
 
@@ -176,6 +205,11 @@ impl Load {
                 "Tasks in many cgroups on one CPU, interactive and computing by turns: how long \
                  those that were due waited; how long a piece of 1 ms of computing was held up; \
                  the work of all in a run"
+            }
+            Self::Frames => {
+                "A pipeline that makes 60 frames a second beside a build, on one CPU: the time \
+                 of frames that were missed in a run, how long frames took; the work of jobs \
+                 that ended, and how long those took"
             }
             Self::Locks => {
                 "Threads that contend for a lock beside as many that compute, on one CPU: their \

@@ -13,10 +13,12 @@ mod cli;
 mod compare;
 mod cpu;
 mod demo;
+mod frames;
 mod functions;
 mod goals;
 mod hint;
 mod hogs;
+mod jobs;
 mod locks;
 mod measure;
 mod mix;
@@ -28,6 +30,7 @@ mod serve;
 mod setattr;
 mod setting;
 mod slice;
+mod stages;
 
 use std::process::ExitCode;
 
@@ -44,6 +47,11 @@ fn act(cli: Cli) -> Result<()> {
         Action::Functions(args) => functions::functions(&args),
         Action::Mix(args) => mix::mix(&args),
         Action::Locks(args) => locks::locks(&args),
+        Action::Frames(args) => frames::frames(&args),
+        Action::Job(args) => {
+            jobs::job(&args);
+            Ok(())
+        }
         Action::Compare(args) => compare::compare(&args),
         Action::Demo(args) => demo::demo(&args),
     }

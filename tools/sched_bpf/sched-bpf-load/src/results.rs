@@ -3,12 +3,14 @@
 //! What was measured of each setting, as CSV and as a table, and which goals are met.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sched_bpf_stats::{self as stats, Estimate, Figure, Row, Run};
 
 use crate::arrivals::LONG_NS;
 use crate::cli::Load;
+use crate::frames;
 use crate::functions::{Invocation, Seen};
 use crate::goals::Bound;
 use crate::setting::{Kind, Setting};
@@ -33,6 +35,10 @@ pub enum Values {
     Served,
     /// The work of the bystander, one value for each run
     Beside,
+    /// The time of frames that were missed, one value for each run
+    Missed,
+    /// Durations of the bystander
+    Jobs,
 }
 
 /// A run: when it was, and its values.
@@ -47,11 +53,13 @@ pub struct Measured {
     work: Run,
     served: Run,
     beside: Run,
+    missed: Run,
+    jobs: Run,
 }
 
 impl Measured {
-    /// What a run in `round`, the `place`-th there, by the load's `seed` has seen.
-    pub fn new(round: u32, place: usize, seed: u64, seen: &Seen) -> Result<Self> {
+    /// What a run of `time` in `round`, the `place`-th there, by the load's `seed` has seen.
+    pub fn new(round: u32, place: usize, seed: u64, time: Duration, seen: &Seen) -> Result<Self> {
         let durations = |all: &[Invocation], least: u64| {
             let of = all.iter().filter(move |i| i.length_ns >= least);
             Run::new(of.map(|i| i.duration_ns))
@@ -72,6 +80,8 @@ impl Measured {
             work: one(served + beside)?,
             served: one(served)?,
             beside: one(beside)?,
+            missed: one(frames::missed(time, &seen.functions) * frames::FRAME_NS)?,
+            jobs: durations(&seen.bystander, 0)?,
         })
     }
 
@@ -84,6 +94,8 @@ impl Measured {
             Values::Work => &self.work,
             Values::Served => &self.served,
             Values::Beside => &self.beside,
+            Values::Missed => &self.missed,
+            Values::Jobs => &self.jobs,
         }
     }
 }
@@ -433,7 +445,10 @@ mod tests {
                     functions: vec![one(1, 1_000_000), one(LONG_NS, 3_000_000)],
                     bystander: vec![one(1, 2)],
                 };
-                results.add(setting, Measured::new(round, 0, 7, &seen).unwrap());
+                results.add(
+                    setting,
+                    Measured::new(round, 0, 7, Duration::from_secs(5), &seen).unwrap(),
+                );
             }
         }
         results

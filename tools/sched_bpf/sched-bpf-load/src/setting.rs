@@ -236,6 +236,20 @@ fn locks(all: &mut Vec<Setting>, policy: &Path, coarse: bool) {
     }
 }
 
+/// What may go together with cgroups of equal weight.
+fn in_groups(all: &mut Vec<Setting>) {
+    for us in [100, 1_000] {
+        let name = format!("slice {} ms, cpu.weight 100", us as f64 / 1e3);
+        let slice = ["--slice-us", &us.to_string()];
+        all.push(Setting::new(Kind::Static, &name).with(&[&IN_GROUPS[..], &slice].concat()));
+    }
+    all.push(
+        Setting::new(Kind::Policy, "protect, cpu.weight 100")
+            .by(Means::Protect)
+            .with(&IN_GROUPS),
+    );
+}
+
 /// The policy of a file, for all tasks.
 fn policy(name: &str, policies: &Path) -> Setting {
     let file = policies.join(name).with_extension("bpf.o");
@@ -293,6 +307,7 @@ pub fn settings(load: Load, policies: &Path, scx: Option<&Path>, coarse: bool) -
         Load::Functions => functions(&mut all, &policies.join("announced.bpf.o"), coarse),
         Load::Mix => all.push(policy("learned", policies)),
         Load::Locks => locks(&mut all, &policies.join("holder.bpf.o"), coarse),
+        Load::Frames => in_groups(&mut all),
     }
     all
 }
@@ -331,6 +346,7 @@ mod tests {
         assert_eq!(left_out(Load::Functions), 5);
         assert_eq!(left_out(Load::Mix), 4);
         assert_eq!(left_out(Load::Locks), 7);
+        assert_eq!(left_out(Load::Frames), 6);
     }
 
     #[test]
