@@ -400,6 +400,14 @@ fn one_line(message: &str) -> String {
         .find_map(|line| line.trim().strip_prefix("tip: "))
         .map(|tip| format!("; {}", words(tip)));
 
+    // What the standard library says of a number does not say what is accepted.
+    let line = line
+        .replace(
+            "invalid digit found in string",
+            "a whole number is expected",
+        )
+        .replace("number too large to fit in target type", "it is too large");
+
     format!(
         "{}{}",
         line.strip_prefix("error: ").unwrap_or(&line),
@@ -450,6 +458,7 @@ mod tests {
 
         let error = try_parse("sched-bpf attach --all --cap x").unwrap_err();
         assert!(error.contains("'x'") && error.contains("--cap"), "{error}");
+        assert!(error.ends_with("a whole number is expected"), "{error}");
         let error = try_parse("sched-bpf attach --all --set x").unwrap_err();
         assert!(error.contains("NAME=VALUE is expected"), "{error}");
     }

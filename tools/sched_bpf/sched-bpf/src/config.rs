@@ -65,6 +65,9 @@ pub struct Entry {
     /// As --set
     #[serde(default)]
     pub options: BTreeMap<String, Value>,
+    /// The file that it is in
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +112,7 @@ impl Entry {
             .iter()
             .map(|path| {
                 let target = Target::cgroup(path)
-                    .with_context(|| format!("{}: cgroup {}", self.name, path.display()))?;
+                    .with_context(|| format!("policy {}: cgroup {}", self.name, path.display()))?;
                 Ok((format!("{} {}", self.name, path.display()), target))
             })
             .collect()
@@ -126,6 +129,14 @@ impl Entry {
             "policy {}: either cgroups = [\"/sys/fs/cgroup/...\"] or all = true is expected",
             self.name
         );
+        for (i, path) in self.cgroups.iter().enumerate() {
+            ensure!(
+                !self.cgroups[..i].contains(path),
+                "policy {}: cgroup {} is there twice",
+                self.name,
+                path.display()
+            );
+        }
         Ok(())
     }
 }
@@ -135,9 +146,14 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
     let file: File = toml::from_str(text).map_err(|e| {
         let line = e
             .span()
-            .map(|span| text[..span.start].matches('\n').count() + 1);
+            .map(|span| text[..span.start].matches('\n').count());
         match line {
-            Some(line) => anyhow::anyhow!("line {line}: {}", e.message()),
+            Some(line) => anyhow::anyhow!(
+                "line {}, '{}': {}",
+                line + 1,
+                text.lines().nth(line).unwrap_or_default().trim(),
+                e.message()
+            ),
             None => anyhow::anyhow!("{}", e.message()),
         }
     })?;
@@ -149,6 +165,11 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
 /// Reads the files of a directory, in the order of their names, or a single file.
 pub fn read(path: &Path) -> Result<Vec<Entry>> {
     let mut files = Vec::new();
+    ensure!(
+        path.exists(),
+        "{}: no such file or directory; a file NAME.toml, or a directory of such, is expected",
+        path.display()
+    );
     if path.is_dir() {
         for entry in fs::read_dir(path).with_context(|| path.display().to_string())? {
             let file = entry?.path();
@@ -173,10 +194,11 @@ pub fn read(path: &Path) -> Result<Vec<Entry>> {
     for file in files {
         let name = file.display();
         let text = fs::read_to_string(&file).with_context(|| format!("{name}"))?;
-        for entry in parse(&text).with_context(|| format!("{name}"))? {
+        for mut entry in parse(&text).with_context(|| format!("{name}"))? {
             if all.iter().any(|other| other.name == entry.name) {
                 bail!("{name}: policy {}: there is one of this name", entry.name);
             }
+            entry.file.clone_from(&file);
             all.push(entry);
         }
     }
@@ -191,7 +213,7 @@ pub fn check(path: &Path) -> Result<usize> {
     for entry in &entries {
         for (_, target) in entry.targets()? {
             attach::load(entry.object.as_deref(), &entry.policy_args(), &target)
-                .with_context(|| format!("policy {}", entry.name))?;
+                .with_context(|| format!("{}: policy {}", entry.file.display(), entry.name))?;
         }
     }
     Ok(entries.len())

@@ -142,15 +142,20 @@ fn detach_one(path: &Path) -> Result<()> {
 pub fn detach(args: &DetachArgs) -> Result<()> {
     let Some(pin) = &args.pin else {
         let mut errors: Vec<String> = Vec::new();
-        for path in all()? {
-            if let Err(e) = detach_one(&path) {
+        let paths = all()?;
+        for path in &paths {
+            if let Err(e) = detach_one(path) {
                 errors.push(format!("{e:#}"));
             }
         }
         if !errors.is_empty() {
             bail!("not all were detached: {}", errors.join("; "));
         }
-        return Ok(());
+        return if paths.is_empty() {
+            say(&format!("nothing is kept in {DIR}"))
+        } else {
+            Ok(())
+        };
     };
 
     detach_one(&path_of(pin))
@@ -179,6 +184,11 @@ pub fn replace(args: &ReplaceArgs) -> Result<()> {
                 0 => (3, "protect_all"),
                 _ => (2, "protect_cgroup"),
             };
+            ensure!(
+                own_name == own,
+                "{name}: it is the policy {own_name}, and not {own}, which comes with sched-bpf \
+                 and replaces one if no other FILE is given"
+            );
             attach::load_protect(&args.policy, mode, 0, own)?
         }
     };

@@ -5,11 +5,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
@@ -24,6 +25,7 @@ use crate::metrics;
 use crate::retry::Retry;
 use crate::run::say;
 use crate::signals::Signals;
+use crate::sigpipe;
 use crate::snapshot::Snapshot;
 use crate::target::{Cgroup, Target};
 
@@ -117,7 +119,7 @@ fn same_place(a: &Entry, b: &Entry) -> bool {
 fn attach(name: &str, entry: &Entry, target: &Target) -> Result<Attached> {
     let load = || -> Result<Attached> {
         let policies = attach::load(entry.object.as_deref(), &entry.policy_args(), target)?;
-        anyhow::ensure!(
+        ensure!(
             policies.tables.len() == 1,
             "its object has {} policies; one is expected",
             policies.tables.len()
@@ -238,20 +240,51 @@ fn until_retry(kept: &[Kept]) -> PollTimeout {
     })
 }
 
-fn listen(path: &Path) -> Result<UnixListener> {
-    // Left by one that was killed.
-    let _ = fs::remove_file(path);
-    UnixListener::bind(path).with_context(|| format!("--socket {}", path.display()))
+/// The socket of the metrics, removed when dropped.
+struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Binds it, in place of one that was left by a service that was killed.
+    fn bind(path: &Path) -> Result<Self> {
+        let name = path.display();
+
+        if let Ok(there) = fs::symlink_metadata(path) {
+            ensure!(
+                there.file_type().is_socket(),
+                "--socket {name}: there is something else; the path of a socket is expected"
+            );
+            ensure!(
+                UnixStream::connect(path).is_err(),
+                "--socket {name}: another process answers there"
+            );
+            let _ = fs::remove_file(path);
+        }
+        Ok(Self {
+            listener: UnixListener::bind(path).with_context(|| format!("--socket {name}"))?,
+            path: path.to_path_buf(),
+        })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// Keeps policies attached until a signal comes; SIGHUP reads the configuration again. What
 /// the kernel detaches is attached again, after pauses that grow, and so many times in a row.
 pub fn serve(args: &ServeArgs) -> Result<()> {
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?;
+    sigpipe::ignore();
     kernel::require_policies()?;
+    // Before anything is attached.
+    let socket = args.socket.as_deref().map(Socket::bind).transpose()?;
     let mut kept = Vec::new();
     load(&args.config, &mut kept)?;
-    let socket = args.socket.as_deref().map(listen).transpose()?;
     notify(&[
         NotifyState::Ready,
         NotifyState::Status(&format!("{} attached", kept.len())),
@@ -263,7 +296,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         fds.extend(
             socket
                 .iter()
-                .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)),
+                .map(|socket| PollFd::new(socket.listener.as_fd(), PollFlags::POLLIN)),
         );
         let links = fds.len();
         let attached = || kept.iter().filter_map(|kept| kept.attached.as_ref());
@@ -289,6 +322,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         }
         if let Some(socket) = socket.as_ref().filter(|_| ready[1]) {
             let served = socket
+                .listener
                 .accept()
                 .map_err(anyhow::Error::from)
                 .and_then(|(client, _)| Ok(answer(client, &metrics_text(&kept)?)?));
@@ -302,11 +336,13 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
                     let since = Instant::now();
                     notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?]);
                     let result = load(&args.config, &mut kept);
-                    if let Err(e) = &result {
-                        warn(&format!("not reloaded: {e:#}"));
-                    }
                     notify(&[NotifyState::Ready]);
-                    say(&format!("reloaded in {} ms", since.elapsed().as_millis()))?;
+                    match result {
+                        Ok(()) => {
+                            say(&format!("reloaded in {} ms", since.elapsed().as_millis()))?;
+                        }
+                        Err(e) => warn(&format!("not reloaded: {e:#}")),
+                    }
                 }
                 Some(_) => break,
                 None => {}
@@ -315,8 +351,5 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
     }
 
     notify(&[NotifyState::Stopping]);
-    if let Some(path) = &args.socket {
-        let _ = fs::remove_file(path);
-    }
     Ok(())
 }

@@ -33,3 +33,11 @@ pub fn restore() {
         libc::signal(libc::SIGPIPE, INHERITED.load(Ordering::Relaxed));
     }
 }
+
+/// For who writes to others that may not wait for it: that is an error then, and no end.
+pub fn ignore() {
+    // SAFETY: no handler is set.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}

@@ -66,13 +66,15 @@ pub struct Cgroup {
 impl Cgroup {
     /// Opens it.
     pub fn open(path: &Path) -> Result<Self> {
+        const EXPECTED: &str = "a directory of a cgroup2 file system is expected, for example \
+                                below /sys/fs/cgroup";
+        ensure!(path.exists(), "there is none; {EXPECTED}");
         let fd: OwnedFd = fs::File::open(path)?.into();
         let fs_type = fstatfs(&fd)?.filesystem_type();
 
         ensure!(
             path.is_dir() && fs_type == CGROUP2_SUPER_MAGIC,
-            "not a cgroup; a directory of a cgroup2 file system is expected \
-             (for example below /sys/fs/cgroup)"
+            "not a cgroup; {EXPECTED}"
         );
         Ok(Self {
             path: path.to_path_buf(),
@@ -243,7 +245,7 @@ mod tests {
         let error = |path: &str| format!("{:#}", Target::cgroup(Path::new(path)).unwrap_err());
 
         assert!(error("/proc/self").contains("not a cgroup"));
-        assert!(error("/no/such/dir").contains("No such file"));
+        assert!(error("/no/such/dir").contains("there is none; a directory"));
     }
 
     #[test]

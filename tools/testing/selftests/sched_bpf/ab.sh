@@ -82,7 +82,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 28
+ktap_set_plan 29
 mkdir -p "$CGROUP"
 
 # Who sleeps shares a CPU with who does not.
@@ -107,6 +107,8 @@ status burn_in 1 "--burn-in 10: less than --window is accepted, which is 10" \
 	"$TOOL" ab none protect --all --burn-in 10
 status bad_counter 1 "--throughput 'echo x': .*'x' is no number" \
 	"$TOOL" ab none protect --all --throughput "echo x"
+status no_place_for_html 1 "^sched-bpf: error: --html /no/x.html: No such file" \
+	"$TOOL" ab none protect --all --html /no/x.html
 status none_has_no_options 1 "arm A: --set-a? ?x=1: 'none' has no options|arm A: x=1: 'none'" \
 	"$TOOL" ab none protect --all --set-a x=1
 status not_measured 1 "throughput_per_s is not measured here" \

@@ -96,23 +96,27 @@ if ! command -v sched-bpf > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 28
+ktap_set_plan 31
 trap cleanup EXIT
 mkdir -p "$CGROUP" "$CONFIG"
 : > "$WORK/log"
 
 refused no_config "no configuration there; a file NAME.toml is expected"
 write_config "colour = 1"
-refused unknown_key "10-test.toml: line [0-9]: unknown field .colour., expected one of"
+refused unknown_key "10-test.toml: line [0-9], .colour = 1.: unknown field .colour., expected one of"
 write_config "options = { cap_ns = \"x\" }"
-refused bad_option "a number, true or false is expected"
+refused bad_option "line [0-9], .options = .* cap_ns = .*: a number, true or false is expected"
 write_config "options = { x = 1 }"
 refused no_option "policy web: .*--set x=1: no option of this name"
 write_config "cap_ms = 200"
-refused bad_cap "out of range; 1 to 100"
+refused bad_cap "10-test.toml: policy web: .*out of range; 1 to 100"
 write_config "cap_ms = 20"
 pass check has "1 policies, all load" sched-bpf check "$CONFIG"
 pass check_attaches_nothing is "" policy "['id']"
+
+echo mine > "$WORK/file"
+pass socket_is_a_file sh -c "! sched-bpf serve --config $CONFIG --socket $WORK/file &&
+	grep mine $WORK/file"
 
 sched-bpf serve --config "$CONFIG" --socket "$WORK/socket" > "$WORK/log" 2>&1 &
 service=$!
@@ -124,6 +128,10 @@ pass metrics has "^sched_bpf_answers_total.$labels. [0-9]+$" \
 	metrics "$WORK/socket"
 pass metrics_end has "^# EOF$" metrics "$WORK/socket"
 
+# The one that answers there outlives that this one does not wait for its answer.
+pass socket_is_taken sh -c "! sched-bpf serve --config $CONFIG --socket $WORK/socket &&
+	test -S $WORK/socket"
+
 # Replaced: the same attachment.
 write_config "cap_ms = 30"
 kill -HUP "$service"
@@ -131,6 +139,7 @@ pass reloaded is "$id 30000000" policy "['id'], p['options']['cap_ns']"
 write_config "cap_ms = 300"
 kill -HUP "$service"
 pass bad_reload grep -q "not reloaded: .*out of range" "$WORK/log"
+pass not_reloaded is 1 grep -c "^reloaded" "$WORK/log"
 pass stays is "$id 30000000" policy "['id'], p['options']['cap_ns']"
 
 # Detached by the kernel: reported, and the service goes on.

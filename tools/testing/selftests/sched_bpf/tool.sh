@@ -66,7 +66,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 70
+ktap_set_plan 74
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -76,6 +76,9 @@ status no_command 2 "^sched-bpf: error: no command given" "$TOOL"
 status tip_option 2 "'--cgruop'.*'--cgroup'" "$TOOL" attach --cgruop x
 status tip_command 2 "'lsit'.*'list'" "$TOOL" lsit
 status no_target 1 "no target given: --pid, --tgid, --cgroup or --all" "$TOOL" attach
+status no_cgroup 1 "^sched-bpf: error: --cgroup /no/cgroup: there is none; a directory of" \
+	"$TOOL" attach --cgroup /no/cgroup
+status no_number 2 "'x' for '--cap <MS>': a whole number is expected" "$TOOL" attach --all --cap x
 status bad_cgroup 1 "^sched-bpf: error: --cgroup /tmp: not a cgroup" "$TOOL" attach --cgroup /tmp
 status bad_pid 1 "--pid 2147483647: no such process or thread" "$TOOL" attach --pid 2147483647
 status keep_pid 2 "--keep.*cannot be used with.*--pid|--pid.*cannot be used with.*--keep" \
@@ -143,6 +146,8 @@ status replaced 0 "^$id 30000000 True$" \
 	json "p['protect_all']['id'], p['protect_all']['options']['cap_ns'],
 	      p['protect_all']['shadow']"
 status replace_file 0 "now protect_batch" "$TOOL" replace "$first" "$DIR/readme.bpf.o"
+status replace_another 1 "it is the policy protect_batch, and not protect_all, which comes" \
+	"$TOOL" replace "$first" --cap 5
 status replace_several 1 "several policies, none named" "$TOOL" replace "$first" "$DIR/answer.bpf.o"
 status replace_nothing 1 "no such pin" "$TOOL" replace nothing
 
@@ -166,6 +171,7 @@ status file_cap 1 "no --cap" "$TOOL" attach "$DIR/readme.bpf.o" --all --cap 5
 status detach_all 1 "a_map: not a pinned BPF link" "$TOOL" detach --all
 status detached_others 0 "^a_map$" ls "$PINS"
 rm "$PINS/a_map"
+status detach_none 0 "^nothing is kept in $PINS" "$TOOL" detach --all
 status detach_nothing 1 "no such pin" "$TOOL" detach nothing
 
 # A command: all that it starts, its status, its signals.

@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod waits;
 
+use std::fs::OpenOptions;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{bail, ensure, Context, Result};
@@ -320,6 +321,15 @@ pub fn ab(args: &AbArgs) -> Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         now.map_or(1, |now| now.as_nanos() as u64 % 1_000_000)
     });
+
+    // So that the trial is not in vain. What is there stays until there is a report.
+    if let Some(path) = &args.html {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(|| format!("--html {}", path.display()))?;
+    }
 
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?;
     let plan = plan::windows(args.aa_blocks, args.blocks, seed);
