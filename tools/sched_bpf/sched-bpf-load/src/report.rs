@@ -141,9 +141,9 @@ pub fn table(phases: &[Phase]) -> String {
     }
     let _ = writeln!(
         out,
-        "\nwakeup: of requests that take shortly; computing_ms: mean duration of one that computes; \
-         service_invol: times\nthat the service was interrupted; hogs_wait_ms: what a hog waited \
-         for the CPU at worst"
+        "\nwakeup: of requests that take shortly; computing_ms: mean duration of one that \
+         computes; service_invol: times\nthat the service was interrupted; hogs_wait_ms: what a \
+         hog waited for the CPU at worst"
     );
 
     let _ = writeln!(

@@ -71,7 +71,8 @@ REFUSED(calls_bpf_loop, NULL, "program of this type cannot use helper bpf_loop#1
 REFUSED(uses_iterator, NULL, "calling kernel function bpf_iter_num_new is not allowed")
 REFUSED(uses_may_goto, NULL, "is may_goto")
 REFUSED(calls_global, NULL, "make it static")
-REFUSED(without_context, NULL, "has no context, which is a pointer: int BPF_PROG(without_context, ...)")
+REFUSED(without_context, NULL,
+	"has no context, which is a pointer: int BPF_PROG(without_context, ...)")
 REFUSED(releases_task, NULL, "calling kernel function bpf_task_acquire is not allowed")
 REFUSED(sends_signal, NULL, "program of this type cannot use helper bpf_send_signal#109")
 REFUSED(untrusted_entity, NULL, "R1 must be a rcu pointer")
