@@ -103,7 +103,8 @@ mkdir -p "$CGROUP" "$CONFIG"
 
 refused no_config "no configuration there; a file NAME.toml is expected"
 write_config "colour = 1"
-refused unknown_key "10-test.toml: line [0-9], .colour = 1.: unknown .*, expected one of"
+refused unknown_key \
+	"10-test.toml: line [0-9], .colour = 1.: unknown field .colour., expected one of"
 write_config "options = { cap_ns = \"x\" }"
 refused bad_option "line [0-9], .options = .*cap_ns.*: a number, true or false is expected"
 write_config "options = { x = 1 }"
