@@ -68,21 +68,10 @@ impl Cgroups {
         // Left by a demo that was killed, or in use: then this fails below.
         cgroups.remove();
         cgroups.enabled_in_root = weight.is_some() && !has_cpu(root) && enable_cpu(root);
-        for path in [
-            cgroups.demo.clone(),
-            cgroups.service.clone(),
-            cgroups.hogs.clone(),
-        ] {
-            fs::create_dir(&path).with_context(|| {
-                format!(
-                    "{}: cannot be made (is another demo running?)",
-                    path.display()
-                )
-            })?;
-            if path == cgroups.demo && weight.is_some() {
-                cgroups.controlled = enable_cpu(&cgroups.demo);
-            }
-        }
+        make(&cgroups.demo)?;
+        cgroups.controlled = weight.is_some() && enable_cpu(&cgroups.demo);
+        make(&cgroups.service)?;
+        make(&cgroups.hogs)?;
 
         let Some(weight) = weight else {
             return Ok(cgroups);
@@ -130,14 +119,6 @@ impl Groups {
 
         groups.remove();
         groups.enabled_in_root = !has_cpu(root) && enable_cpu(root);
-        let make = |path: &Path| {
-            fs::create_dir(path).with_context(|| {
-                format!(
-                    "{}: cannot be made (is another one running?)",
-                    path.display()
-                )
-            })
-        };
         make(&groups.top)?;
         enable_cpu(&groups.top);
         groups.paths().try_for_each(|path| make(&path))?;
@@ -162,6 +143,15 @@ impl Drop for Groups {
             let _ = fs::write(subtree_control(Path::new(ROOT)), "-cpu");
         }
     }
+}
+
+fn make(cgroup: &Path) -> Result<()> {
+    fs::create_dir(cgroup).with_context(|| {
+        format!(
+            "{}: cannot be made (is another one running?)",
+            cgroup.display()
+        )
+    })
 }
 
 /// Removes a cgroup, which can be busy for a moment after its last task has ended.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use sched_bpf_counters::HookCounters;
 
 use crate::cgroup::{self, Cgroups};
-use crate::child::Child;
+use crate::child::{self, Child};
 use crate::cli::DemoArgs;
 use crate::cpu::Work;
 use crate::measure::Measures;
@@ -76,14 +76,7 @@ impl Demo<'_> {
         seconds: u64,
         options: &[(&str, u64)],
     ) -> Command {
-        let mut command = match prefix {
-            [first, words @ ..] => {
-                let mut command = Command::new(first);
-                command.args(words).arg(self.this);
-                command
-            }
-            [] => Command::new(self.this),
-        };
+        let mut command = child::command(prefix, self.this);
 
         command.arg(what).arg("--cgroup").arg(cgroup);
         for (option, value) in [

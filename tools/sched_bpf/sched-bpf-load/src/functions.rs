@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Barrier;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
@@ -201,6 +201,16 @@ pub struct Seen {
     pub bystander: Vec<Invocation>,
 }
 
+/// What became of the invocations of all these threads.
+pub fn all_of(threads: Vec<ScopedJoinHandle<Result<Vec<Invocation>>>>) -> Result<Vec<Invocation>> {
+    let mut all = Vec::new();
+
+    for thread in threads {
+        all.append(&mut thread.join().expect("a thread panicked")?);
+    }
+    Ok(all)
+}
+
 /// Runs all invocations to their end.
 fn run(args: &FunctionsArgs) -> Result<Seen> {
     cpu::pin(args.client_cpu)?;
@@ -240,15 +250,10 @@ fn run(args: &FunctionsArgs) -> Result<Seen> {
             worker.invoke(0, 0)?;
         }
         dispatched?;
-        let mut seen = Seen {
-            functions: Vec::new(),
+        Ok(Seen {
             bystander: bystander.join().expect("a thread panicked")?,
-        };
-        for thread in threads {
-            let mut done = thread.join().expect("a thread panicked")?;
-            seen.functions.append(&mut done);
-        }
-        Ok(seen)
+            functions: all_of(threads)?,
+        })
     })
 }
 

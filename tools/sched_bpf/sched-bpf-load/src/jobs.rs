@@ -20,7 +20,7 @@ use crate::arrivals::normal;
 use crate::child::Child;
 use crate::cli::{ComparedArgs, JobArgs};
 use crate::cpu::{self, Work};
-use crate::functions::Invocation;
+use crate::functions::{all_of, Invocation};
 
 const MEDIAN_NS: f64 = 20e6;
 
@@ -82,10 +82,6 @@ pub fn build(slots: u32, compared: &ComparedArgs, when: When) -> Result<Vec<Invo
             })
             .collect();
 
-        let mut all = Vec::new();
-        for slot in slots {
-            all.append(&mut slot.join().expect("a thread panicked")?);
-        }
-        Ok(all)
+        all_of(slots)
     })
 }

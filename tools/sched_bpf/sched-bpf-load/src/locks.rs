@@ -18,7 +18,7 @@ use crate::apart::{self, When};
 use crate::arrivals::exponential;
 use crate::cli::{HintBy, LocksArgs};
 use crate::cpu::{self, Work};
-use crate::functions::Invocation;
+use crate::functions::{all_of, Invocation};
 use crate::hint::{Hint, Slots};
 use crate::pieces;
 use crate::setattr;
@@ -84,11 +84,7 @@ fn contend_all(args: &LocksArgs, when: When) -> Result<Vec<Invocation>> {
             .map(|thread| scope.spawn(move || contend(shared, thread)))
             .collect();
 
-        let mut all = Vec::new();
-        for thread in threads {
-            all.append(&mut thread.join().expect("a thread panicked")?);
-        }
-        Ok(all)
+        all_of(threads)
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 
-use crate::child::Child;
+use crate::child::{self, Child};
 use crate::cli::Load;
 use crate::policy::Policy;
 use crate::slice::{self, Slice};
@@ -105,15 +105,7 @@ impl Setting {
 
     /// The command that starts `program` with this load under this setting.
     pub fn command(&self, program: &Path, loader: &Path, load: Load) -> Command {
-        let mut words = self.prefix.iter();
-        let mut command = match words.next() {
-            Some(first) => {
-                let mut command = Command::new(first);
-                command.args(words).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
+        let mut command = child::command(self.prefix, program);
 
         command.arg(load.name()).args(&self.args);
         if self.means == Means::Protect {

@@ -17,7 +17,7 @@ use crate::arrivals::exponential;
 use crate::chains::pipe;
 use crate::cli::ComparedArgs;
 use crate::cpu::{self, Work};
-use crate::functions::Invocation;
+use crate::functions::{all_of, Invocation};
 use crate::setattr;
 
 /// The shape of requests.
@@ -149,11 +149,7 @@ pub fn run(shape: &Shape, compared: &ComparedArgs, when: When) -> Result<Vec<Inv
             threads.push(scope.spawn(move || shared.serve(thread, before, end)));
         }
         shared.send(first)?;
-        let mut all = Vec::new();
-        for thread in threads {
-            all.append(&mut thread.join().expect("a thread panicked")?);
-        }
-        Ok(all)
+        all_of(threads)
     })
 }
 
