@@ -260,6 +260,8 @@ TEST_F(coexist, sched_ext_partial)
 	/* Fair tasks go first: those that are there leave something for the others. */
 	for (i = 0; i < 3; i++)
 		start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC / 5);
+	/* Two, so that there is always somebody who waits for the end of a request. */
+	start(.kind = HOG, .policy = SCHED_EXT);
 	start(.kind = HOG, .policy = SCHED_EXT);
 	start(.kind = SLEEPER, .policy = SCHED_EXT);
 	/* Who may be on one CPU only is not placed. */
