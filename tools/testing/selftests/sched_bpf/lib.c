@@ -278,6 +278,20 @@ int mixed_loads_start(struct load *loads)
 	return err;
 }
 
+int mixed_loads_move(const struct load *loads, const char *cgroup)
+{
+	int i, err = 0;
+
+	for (i = 0; i < NR_MIXED_LOADS && !err; i++) {
+		if (kill(loads[i].pid, SIGSTOP) ||
+		    waitpid(loads[i].pid, NULL, WUNTRACED) != loads[i].pid)
+			return -errno;
+		err = load_move_to_cgroup(&loads[i], cgroup);
+		kill(loads[i].pid, SIGCONT);
+	}
+	return err;
+}
+
 int mixed_loads_stuck(const struct load *loads)
 {
 	uint64_t rounds[NR_MIXED_LOADS];

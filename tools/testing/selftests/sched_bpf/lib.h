@@ -78,6 +78,12 @@ int load_make_cookie(const struct load *load);
 #define NR_MIXED_LOADS	6
 int mixed_loads_start(struct load *loads);
 
+/*
+ * Move all of them to @cgroup, stopped: a question asked on the way would find its task in
+ * the one for the first policy, and in the other for the next.
+ */
+int mixed_loads_move(const struct load *loads, const char *cgroup);
+
 /* How many of them have no turn in a second. */
 int mixed_loads_stuck(const struct load *loads);
 

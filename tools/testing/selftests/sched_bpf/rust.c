@@ -437,7 +437,7 @@ TEST_F(rust, answers_are_those_of_bpf)
 	struct bpf_link *link;
 	struct mirror *skel;
 	char params[256];
-	int fd, i, round;
+	int fd, round;
 	unsigned int h;
 
 	/* Both look at more than policies do. */
@@ -454,11 +454,9 @@ TEST_F(rust, answers_are_those_of_bpf)
 	LOAD(params);
 
 	for (round = 0; round < 3; round++) {
-		for (i = 0; i < NR_MIXED_LOADS; i++)
-			ASSERT_EQ(0, load_move_to_cgroup(&self->loads[i], self->cgroup));
+		ASSERT_EQ(0, mixed_loads_move(self->loads, self->cgroup));
 		sleep_ms(1000);
-		for (i = 0; i < NR_MIXED_LOADS; i++)
-			ASSERT_EQ(0, load_move_to_cgroup(&self->loads[i], CGROUP_ROOT));
+		ASSERT_EQ(0, mixed_loads_move(self->loads, CGROUP_ROOT));
 		sleep_ms(100);
 	}
 
