@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Compiles the BPF policy, and what counts waits.
+//! Compiles the BPF policy, what records questions, and what counts waits.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const NAMES: [&str; 2] = ["protect", "wait"];
+const NAMES: [&str; 3] = ["protect", "record", "wait"];
 
 const FLAGS: [&str; 9] = [
     "-g",

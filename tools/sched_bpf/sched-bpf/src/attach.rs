@@ -134,7 +134,7 @@ pub fn load_protect(args: &PolicyArgs, mode: u32, number: i32, name: &str) -> Re
     ] {
         opened.set(option, &value)?;
     }
-    set_all(&mut opened, args)?;
+    opened.set_all(&args.set)?;
     opened
         .load(Some(name), args.shadow)
         .with_context(|| format!("policy {name}"))
@@ -149,19 +149,11 @@ pub fn load_file(path: &Path, args: &PolicyArgs) -> Result<Policies> {
              its own options"
         );
         let mut opened = Opened::open(Source::File(path))?;
-        set_all(&mut opened, args)?;
+        opened.set_all(&args.set)?;
         opened.load(None, args.shadow)
     };
 
     load().with_context(|| path.display().to_string())
-}
-
-fn set_all(opened: &mut Opened, args: &PolicyArgs) -> Result<()> {
-    args.set.iter().try_for_each(|setting| {
-        opened
-            .set(&setting.name, &setting.value)
-            .with_context(|| format!("--set {}={}", setting.name, setting.value))
-    })
 }
 
 /// Loads what was asked for: the policies of a file, or "protect".

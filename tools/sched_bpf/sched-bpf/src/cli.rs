@@ -71,6 +71,28 @@ pub enum Action {
     /// Exits with 1 if the trial did not come to its end: A differs from itself, a bound was
     /// not kept, a policy was detached, or a signal came. In the end nothing stays attached.
     Ab(AbArgs),
+    /// Record the questions of this system, and what a policy answers, to a file
+    ///
+    /// `replay` lets another policy answer them. Recorded is what a policy is told and may
+    /// call, and of each task what policies mostly read; --field adds to that. Where FILE is
+    /// given it is attached and answers, after the policies that are there: of a question that
+    /// one of them has an opinion on nothing is recorded. With --shadow, and without FILE, all
+    /// questions are. The file is for its owner only, as it tells addresses. Takes some
+    /// 500 bytes and 2500 instructions for each task of a question, with interrupts off, for
+    /// which the kernel detaches it where questions come by ten thousands a second and CPU.
+    Record(RecordArgs),
+    /// Let a policy answer recorded questions, and compare
+    ///
+    /// Its programs are interpreted, each question in turn, as they were asked. Maps begin as
+    /// they are in the object. It stops where a program wants something that was not recorded.
+    /// Questions are those that followed from the recorded answers, not from the new ones. What
+    /// changes while a question is asked is as it was when it was recorded: the time, which CPUs
+    /// are idle, where a task is moved to, what another CPU writes to a map. Nor is a program
+    /// verified: what is replayed may be refused when it is loaded. Takes a kernel that has the
+    /// hooks, whose types it looks up; it need not be the one of the recording.
+    ///
+    /// Exits with 1 also if an answer differs from what was recorded.
+    Replay(ReplayArgs),
     /// Print what policies count in the format of OpenMetrics
     ///
     /// All counters begin when a policy is attached and are identified by its id: those of
@@ -359,6 +381,60 @@ pub struct CheckArgs {
     /// A file, or a directory of files NAME.toml
     #[arg(default_value = crate::config::DIR)]
     pub config: PathBuf,
+}
+
+/// Arguments of `record`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("whom").required(true).args(["cgroup", "all"]))]
+pub struct RecordArgs {
+    /// A BPF object (.bpf.o) with a policy, whose answers are recorded
+    pub file: Option<PathBuf>,
+
+    /// Where to
+    #[arg(short, long, value_name = "RECORDING")]
+    pub output: PathBuf,
+
+    /// Questions about the tasks of this cgroup (v2) and of those below it
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+
+    /// Questions about every task
+    #[arg(long)]
+    pub all: bool,
+
+    /// Set an option of the policy: a global variable that holds a number
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+
+    /// Ask the policy, do not obey
+    #[arg(long)]
+    pub shadow: bool,
+
+    /// How long, in seconds; otherwise until a signal (SIGINT, SIGTERM) comes
+    #[arg(long, value_name = "S", value_parser = ab::seconds)]
+    pub seconds: Option<Duration>,
+
+    /// Record a member of struct task_struct more, like se.avg.util_est
+    #[arg(long, value_name = "PATH")]
+    pub field: Vec<String>,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// What `record` has made
+    pub recording: PathBuf,
+
+    /// A BPF object (.bpf.o) with a policy
+    pub file: PathBuf,
+
+    /// Set an option of the policy: a global variable that holds a number
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+
+    /// How many different answers to show
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub show: u64,
 }
 
 /// Arguments of `serve`.

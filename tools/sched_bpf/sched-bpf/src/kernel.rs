@@ -38,6 +38,29 @@ pub fn btf() -> Result<Btf<'static>> {
     Btf::from_path(BTF).with_context(|| format!("{BTF}: cannot be read"))
 }
 
+/// One more than the highest number of a CPU that there may be.
+pub fn nr_cpu_ids() -> Result<u32> {
+    let path = "/sys/devices/system/cpu/possible";
+    let ranges = std::fs::read_to_string(path).context(path)?;
+
+    highest(&ranges)
+        .map(|cpu| cpu + 1)
+        .with_context(|| format!("{path}: not a list of CPUs: {ranges}"))
+}
+
+/// The last number of a list like `0-3,8-11`.
+fn highest(ranges: &str) -> Option<u32> {
+    ranges.trim_end().rsplit([',', '-']).next()?.parse().ok()
+}
+
+/// The release of the running kernel.
+pub fn release() -> Result<String> {
+    let path = "/proc/sys/kernel/osrelease";
+
+    let release = std::fs::read_to_string(path).context(path)?;
+    Ok(release.trim_end().to_string())
+}
+
 fn require_hooks() -> Result<()> {
     ensure!(
         btf()?.type_by_name::<Struct>(OPS).is_some(),
@@ -75,6 +98,13 @@ fn missing_capabilities(has: impl Fn(Capability) -> bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_cpus() {
+        assert_eq!(highest("0\n"), Some(0));
+        assert_eq!(highest("0-3,8-11\n"), Some(11));
+        assert_eq!(highest(""), None);
+    }
 
     #[test]
     fn capabilities() {

@@ -8,6 +8,7 @@ mod cgroup;
 mod cli;
 mod command;
 mod config;
+mod fields;
 mod generate;
 mod kernel;
 mod link;
@@ -15,7 +16,10 @@ mod list;
 mod metrics;
 mod object;
 mod pins;
+mod record;
+mod recording;
 mod refusal;
+mod replay;
 mod retry;
 mod run;
 mod serve;
@@ -47,6 +51,8 @@ fn act(action: &Action) -> Result<ExitCode> {
         Action::Detach(args) => pins::detach(args)?,
         Action::Top(args) => top::top(args)?,
         Action::Ab(args) => ab::ab(args)?,
+        Action::Record(args) => record::record(args)?,
+        Action::Replay(args) => return replay::replay(args),
         Action::Metrics => print(&metrics::text(&Snapshot::take()?, &[]))?,
         Action::Check(args) => {
             let count = config::check(&args.config)?;

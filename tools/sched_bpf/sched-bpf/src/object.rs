@@ -11,10 +11,11 @@ use libbpf_rs::btf::types::{DataSec, Int, IntEncoding, Struct, Var};
 use libbpf_rs::btf::{Btf, BtfKind, BtfType, HasSize, ReferencesType, TypeId};
 use libbpf_rs::libbpf_sys as sys;
 use libbpf_rs::{
-    set_print, AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject, PrintLevel,
-    ProgramType,
+    set_print, AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject, OpenProgramMut,
+    PrintLevel, ProgramType,
 };
 
+use crate::cli::Setting;
 use crate::table::{self, Layout, Loaded};
 use crate::{kernel, refusal};
 
@@ -24,6 +25,9 @@ struct Aligned<T: ?Sized>(T);
 
 static PROTECT: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/protect.bpf.o")));
+
+static RECORD: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/record.bpf.o")));
 
 static WAIT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/wait.bpf.o")));
 
@@ -83,6 +87,8 @@ fn refused(answers: &[(String, String)]) -> anyhow::Error {
 pub enum Source<'a> {
     /// The policy of this program
     Protect,
+    /// The programs that record questions
+    Record,
     /// The programs that count waits
     Wait,
     /// A file
@@ -96,7 +102,10 @@ pub struct Opened(OpenObject);
 pub struct Policies {
     /// Its tables
     pub tables: Vec<Loaded>,
-    _object: Object,
+    /// The programs that answer, each with its hook
+    pub answers: Vec<(String, String)>,
+    /// What they are in
+    pub object: Object,
 }
 
 impl Opened {
@@ -109,6 +118,9 @@ impl Opened {
             Source::Protect => ObjectBuilder::default()
                 .name("protect")
                 .and_then(|builder| builder.open_memory(protect())),
+            Source::Record => ObjectBuilder::default()
+                .name("record")
+                .and_then(|builder| builder.open_memory(&RECORD.0)),
             Source::Wait => ObjectBuilder::default()
                 .name("wait")
                 .and_then(|builder| builder.open_memory(&WAIT.0)),
@@ -157,6 +169,10 @@ impl Opened {
             );
         };
 
+        self.write(section, offset, &bytes)
+    }
+
+    fn write(&mut self, section: &str, offset: usize, bytes: &[u8]) -> Result<()> {
         self.0
             .maps_mut()
             .find(|map| map.name().to_string_lossy().ends_with(section))
@@ -164,12 +180,60 @@ impl Opened {
             .initial_value_mut()
             .and_then(|data| data.get_mut(offset..offset + bytes.len()))
             .context("section without a value")?
-            .copy_from_slice(&bytes);
+            .copy_from_slice(bytes);
         Ok(())
     }
 
+    /// Sets the first bytes of a constant that is no number.
+    pub fn set_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        const SECTION: &str = ".rodata";
+        let offset = {
+            let btf = self.btf()?;
+            let section = btf
+                .type_by_name::<DataSec>(SECTION)
+                .context("no constants")?;
+            let found = section.iter().find(|info| {
+                let var = btf.type_by_id::<Var>(info.ty);
+                var.is_some_and(|var| var.name() == Some(OsStr::new(name)))
+            });
+            found
+                .with_context(|| format!("no constant '{name}'"))?
+                .offset as usize
+        };
+
+        self.write(SECTION, offset, bytes)
+    }
+
+    fn program(&mut self, name: &str) -> Result<OpenProgramMut<'_>> {
+        self.0
+            .progs_mut()
+            .find(|program| program.name() == name)
+            .with_context(|| format!("no program '{name}'"))
+    }
+
+    /// Does not load a program.
+    pub fn leave_out(&mut self, name: &str) -> Result<()> {
+        self.program(name)?.set_autoload(false);
+        Ok(())
+    }
+
+    /// Lets a program run where a function of a loaded program returns.
+    pub fn watch(&mut self, name: &str, loaded: i32, function: &str) -> Result<()> {
+        let function = Some(function.to_string());
+
+        Ok(self.program(name)?.set_attach_target(loaded, function)?)
+    }
+
+    /// Sets what was asked for.
+    pub fn set_all(&mut self, settings: &[Setting]) -> Result<()> {
+        settings.iter().try_for_each(|setting| {
+            self.set(&setting.name, &setting.value)
+                .with_context(|| format!("--set {}={}", setting.name, setting.value))
+        })
+    }
+
     /// Its programs that answer, each with its hook.
-    fn answers(&self) -> Vec<(String, String)> {
+    pub fn answers(&self) -> Vec<(String, String)> {
         let Ok(btf) = self.btf() else {
             return Vec::new();
         };
@@ -193,6 +257,51 @@ impl Opened {
         });
 
         of_tables.chain(of_sections).collect()
+    }
+
+    /// How many policies there are in it.
+    pub fn nr_policies(&self) -> usize {
+        let tables = self
+            .0
+            .maps()
+            .filter(|map| map.map_type() == MapType::StructOps);
+        let programs = self
+            .0
+            .progs()
+            .filter(|program| hook_of(program.section()).is_some());
+
+        tables.count() + programs.count()
+    }
+
+    /// Lets its maps be of this object alone, not those that are pinned. Returns the names of
+    /// those that would be.
+    pub fn unpin(&mut self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+
+        for map in self.0.maps_mut() {
+            let raw = map.as_libbpf_object().as_ptr();
+            // SAFETY: a map of an object that is not loaded; without a path it is not pinned.
+            let err = unsafe {
+                if sys::bpf_map__pin_path(raw).is_null() {
+                    continue;
+                }
+                sys::bpf_map__set_pin_path(raw, std::ptr::null())
+            };
+            ensure!(err == 0, "a map cannot be unpinned");
+            names.push(map.name().to_string_lossy().into_owned());
+        }
+        Ok(names)
+    }
+
+    /// Makes its maps, and its programs as they would be loaded.
+    pub fn prepare(self) -> Result<OpenObject> {
+        let answers = self.answers();
+
+        // SAFETY: an object that is not loaded.
+        match unsafe { sys::bpf_object__prepare(self.0.as_libbpf_object().as_ptr()) } {
+            0 => Ok(self.0),
+            _ => Err(refused(&answers)),
+        }
     }
 
     /// Loads an object that is no policy.
@@ -252,7 +361,8 @@ impl Opened {
         );
         Ok(Policies {
             tables,
-            _object: object,
+            answers,
+            object,
         })
     }
 }
