@@ -20,6 +20,7 @@ struct span {
 	u32 offset;
 	u32 size;
 };
+
 const volatile struct span spans[MAX_SPANS];
 const volatile u32 nr_spans;
 const volatile u32 image_size;
