@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use libbpf_rs::libbpf_sys::{BPF_F_AFTER, BPF_F_BEFORE, BPF_F_PREORDER};
 use nix::libc;
 
@@ -125,6 +125,14 @@ fn cap_ns(cap: Option<u64>) -> Result<u64> {
 /// Loads a policy that protects `mode` and `number`.
 pub fn load_protect(args: &PolicyArgs, mode: u32, number: i32, name: &str) -> Result<Policies> {
     let cap = cap_ns(args.cap)?;
+    if let Some(set) = args.set.first() {
+        bail!(
+            "--set {}={}: the policy that comes with sched-bpf has no options but --cap; --set is \
+             for those of a FILE",
+            set.name,
+            set.value
+        );
+    }
     let mut opened = Opened::open(Source::Protect)?;
 
     for (option, value) in [
@@ -134,7 +142,6 @@ pub fn load_protect(args: &PolicyArgs, mode: u32, number: i32, name: &str) -> Re
     ] {
         opened.set(option, &value)?;
     }
-    opened.set_all(&args.set)?;
     opened
         .load(Some(name), args.shadow)
         .with_context(|| format!("policy {name}"))

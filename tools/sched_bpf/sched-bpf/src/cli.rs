@@ -233,7 +233,7 @@ pub struct AttachArgs {
 /// Arguments of `replace`.
 #[derive(Args, Debug)]
 pub struct ReplaceArgs {
-    /// Name under /sys/fs/bpf/sched_bpf as shown by list, or a path
+    /// What is kept: its name or the number of its link, as shown by list, or a path
     pub pin: PathBuf,
 
     /// A BPF object with one policy; by default the one that comes with sched-bpf
@@ -255,7 +255,7 @@ pub struct ListArgs {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub struct DetachArgs {
-    /// Name under /sys/fs/bpf/sched_bpf as shown by list, or a path
+    /// What is kept: its name or the number of its link, as shown by list, or a path
     pub pin: Option<PathBuf>,
 
     /// Everything under /sys/fs/bpf/sched_bpf

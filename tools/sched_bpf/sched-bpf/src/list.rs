@@ -84,6 +84,7 @@ fn policies(all: &[Seen]) -> String {
     }
     let header = [
         "ID",
+        "LINK",
         "NAME",
         "BY",
         "TARGET",
@@ -109,6 +110,10 @@ fn policies(all: &[Seen]) -> String {
         let cap = seen
             .cap_ms()
             .map_or("-".to_string(), |cap| format!("{cap}ms"));
+        let link = match policy.link {
+            0 => "-".to_string(),
+            link => link.to_string(),
+        };
         let mut mode = vec![if seen.shadow { "shadow" } else { "obeyed" }];
         if policy.preorder != 0 {
             mode.push("preorder");
@@ -116,6 +121,7 @@ fn policies(all: &[Seen]) -> String {
         for hook in &seen.hooks {
             let mut row = vec![
                 policy.id.to_string(),
+                link.clone(),
                 policy.name.clone(),
                 by.clone(),
                 seen.target.clone(),
@@ -139,7 +145,7 @@ fn policies(all: &[Seen]) -> String {
     }
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 1));
-        if i >= 7 {
+        if i >= 8 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -165,6 +171,7 @@ mod tests {
             lines[1],
             [
                 "7",
+                "3",
                 "protect_all",
                 "bpf",
                 "system",

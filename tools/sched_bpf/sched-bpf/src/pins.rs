@@ -99,6 +99,27 @@ pub fn open(path: &Path) -> Result<Pinned> {
     })
 }
 
+/// The kept policy that is meant: by a path, a name in [`DIR`], or the number of its link.
+fn find(pin: &Path) -> Result<PathBuf> {
+    let path = path_of(pin);
+    let Some(id) = pin.to_str().and_then(|pin| pin.parse::<u32>().ok()) else {
+        return Ok(path);
+    };
+    if fs::symlink_metadata(&path).is_ok() {
+        return Ok(path);
+    }
+
+    all()?
+        .into_iter()
+        .find(|path| open(path).is_ok_and(|pinned| pinned.id == id))
+        .with_context(|| {
+            format!(
+                "link {id}: nothing is kept by a link of this number; 'sched-bpf list' shows what \
+                 is kept"
+            )
+        })
+}
+
 /// What a name on the command line stands for: a name alone is one in [`DIR`].
 fn path_of(pin: &Path) -> PathBuf {
     if pin.components().count() == 1 && !pin.has_root() {
@@ -158,13 +179,13 @@ pub fn detach(args: &DetachArgs) -> Result<()> {
         };
     };
 
-    detach_one(&path_of(pin))
+    detach_one(&find(pin)?)
 }
 
 /// Gives a kept link another table: no question is asked of neither or of both.
 pub fn replace(args: &ReplaceArgs) -> Result<()> {
     kernel::require_policies()?;
-    let path = path_of(&args.pin);
+    let path = find(&args.pin)?;
     let pinned = open(&path)?;
     let name = path.display();
     let (id, own_name) = pinned

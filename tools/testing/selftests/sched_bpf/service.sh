@@ -108,7 +108,7 @@ refused unknown_key \
 write_config "options = { cap_ns = \"x\" }"
 refused bad_option "line [0-9], .options = .*cap_ns.*: a number, true or false is expected"
 write_config "options = { x = 1 }"
-refused no_option "policy web: .*--set x=1: no option of this name"
+refused no_option "policy web: .*--set x=1: the policy that comes with sched-bpf has no"
 write_config "cap_ms = 200"
 refused bad_cap "10-test.toml: policy web: .*out of range; 1 to 100"
 write_config "cap_ms = 20"

@@ -66,7 +66,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 74
+ktap_set_plan 76
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -145,17 +145,21 @@ status replace 0 "^replaced: $PINS/$first, now protect_all" \
 status replaced 0 "^$id 30000000 True$" \
 	json "p['protect_all']['id'], p['protect_all']['options']['cap_ns'],
 	      p['protect_all']['shadow']"
-status replace_file 0 "now protect_batch" "$TOOL" replace "$first" "$DIR/readme.bpf.o"
+status replace_file 0 "$first, now protect_batch" \
+	"$TOOL" replace "${first##*-}" "$DIR/readme.bpf.o"
 status replace_another 1 "it is the policy protect_batch, and not protect_all, which comes" \
 	"$TOOL" replace "$first" --cap 5
 status replace_several 1 "several policies, none named" "$TOOL" replace "$first" "$DIR/answer.bpf.o"
 status replace_nothing 1 "no such pin" "$TOOL" replace nothing
+status replace_no_link 1 "link 4000000000: nothing is kept by" "$TOOL" replace 4000000000
 
 # Bad objects and options.
 status no_file 1 "^sched-bpf: error: /no/file: no such file" "$TOOL" attach /no/file --all
 status no_object 1 "not a BPF object" "$TOOL" attach "$DIR/settings" --all
 status no_option 1 "--set x=1: no option of this name; there are: batch" \
 	"$TOOL" attach "$DIR/readme.bpf.o" --all --set x=1
+status no_option_of_own 1 "--set mode=1: the policy that comes with sched-bpf has no options but" \
+	"$TOOL" attach --all --set mode=1
 status bad_option 1 "--set batch=y: 'y' is no number" \
 	"$TOOL" attach "$DIR/readme.bpf.o" --all --set batch=y
 status nameless 1 "refuses the table: its \.name '' is none: up to 15 letters, digits" \

@@ -38,6 +38,9 @@ impl Spec {
             _ => Ok(match text {
                 "none" => Self::None,
                 "protect" => Self::Protect(None),
+                path if !Path::new(path).exists() => {
+                    return Err("no such file, and neither none nor protect".to_string());
+                }
                 path => Self::File(path.into()),
             }),
         }
@@ -251,7 +254,8 @@ mod tests {
         assert_eq!(Spec::parse("protect"), Ok(Spec::Protect(None)));
         assert_eq!(Spec::parse("protect:20"), Ok(Spec::Protect(Some(20))));
         assert!(Spec::parse("protect:x").unwrap_err().contains("protect:MS"));
-        assert_eq!(Spec::parse("./none"), Ok(Spec::File("./none".into())));
+        assert_eq!(Spec::parse("./src"), Ok(Spec::File("./src".into())));
+        assert!(Spec::parse("protct").unwrap_err().contains("no such file"));
     }
 
     #[test]
