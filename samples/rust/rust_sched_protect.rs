@@ -65,8 +65,13 @@ fn target(cx: &Process<'_>, tgid: i32, path: &CStr) -> Result<(Target, Place)> {
     match (tgid, path.is_empty()) {
         (1.., true) => Ok((Target::Process(tgid), Place::system())),
         (0, false) => {
-            let cgroup = Cgroup::from_path(cx, path)
-                .inspect_err(|_| cx.error(fmt!("cgroup={path}: no such cgroup\n")))?;
+            let cgroup = Cgroup::from_path(cx, path).map_err(|_| {
+                cx.error(fmt!(
+                    "cgroup={path}: no such cgroup; without its mount point, as /workload.slice\n"
+                ));
+                // insmod takes ENOENT for a symbol that is not known.
+                EINVAL
+            })?;
 
             // A question about two tasks is asked of the policies of both.
             Ok((Target::Cgroup(cgroup.id()), Place::cgroup(cgroup)))

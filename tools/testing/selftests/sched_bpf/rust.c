@@ -150,7 +150,7 @@ TEST_F(rust, refused)
 		{ "rust_sched_protect", "tgid=-1", "tgid=-1 cgroup=: give one of the two",
 		  -EINVAL },
 		{ "rust_sched_protect", "cgroup=/no/such",
-		  "rust_sched_protect: cgroup=/no/such: no such cgroup", -ENOENT },
+		  "rust_sched_protect: cgroup=/no/such: no such cgroup", -EINVAL },
 		{ "rust_sched_protect", "tgid=1 cap_us=100001",
 		  "rust_sched_protect: cap_us=100001: not in 0 to 100000", -ERANGE },
 		{ "rust_sched_protect", "tgid=1 cap_us=-1", "cap_us=-1: not in", -ERANGE },
