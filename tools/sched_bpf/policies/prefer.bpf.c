@@ -8,7 +8,7 @@
  *
  * Whoever waits moves to an idle CPU, wherever it is, if none is idle of those preferred,
  * and back as soon as one of them is. Nothing is said of a task that is alone on its CPU: it
- * moves when it wakes up.
+ * moves when it wakes up. If none of these CPUs is there, nothing changes.
  *
  * Not to keep others from these CPUs: a cpuset of theirs is for that. Not for more than 64
  * CPUs, or rather the first 64.

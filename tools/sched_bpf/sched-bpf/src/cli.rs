@@ -188,6 +188,16 @@ pub struct PlaceArgs {
     pub preorder: bool,
 }
 
+impl PlaceArgs {
+    /// Is it said before or after what, but not which?
+    pub fn is_without_link(&self) -> bool {
+        matches!(
+            (&self.before, &self.after),
+            (Some(None), _) | (_, Some(None))
+        )
+    }
+}
+
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {

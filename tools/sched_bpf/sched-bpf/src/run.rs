@@ -163,6 +163,13 @@ pub fn attach(args: &AttachArgs) -> Result<()> {
     let place = Place::from_args(&args.place)?;
     let file = args.file.as_deref();
 
+    // "--before LINK" names no link: what follows is FILE.
+    if let Some(path) = file.filter(|path| !path.exists() && args.place.is_without_link()) {
+        bail!(
+            "{path}: no such file; a link is given as --before={path} or --after={path}",
+            path = path.display()
+        );
+    }
     if args.keep {
         pins::require_bpffs()?;
         for policy in pins::keep(attach_policies(file, &args.policy, &target, place)?)? {

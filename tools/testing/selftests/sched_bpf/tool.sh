@@ -66,7 +66,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 76
+ktap_set_plan 77
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -137,6 +137,9 @@ status after_link 0 ^attached \
 status after 0 "^1 True$" json "p['protect_batch']['position'], p['protect_batch']['shadow']"
 status relative_bad 1 "--before=4000000000: no link of this number" \
 	"$TOOL" attach --all --before=4000000000
+
+status relative_is_no_file 1 "$first: no such file; a link is given as --before=$first" \
+	"$TOOL" attach --all --before "$first"
 
 # Replaced: the same attachment, another table.
 id=$(json "p['protect_all']['id']")
