@@ -559,9 +559,9 @@ pub struct CompareArgs {
     #[arg(long, value_name = "DIR")]
     pub policies: PathBuf,
 
-    /// scx_simple, to compare with too
+    /// A scheduler of sched_ext, to compare with too; may be given several times
     #[arg(long, value_name = "PROGRAM")]
-    pub scx: Option<PathBuf>,
+    pub scx: Vec<PathBuf>,
 
     /// The loader, by default sched-bpf beside this program
     #[arg(long, value_name = "PROGRAM")]

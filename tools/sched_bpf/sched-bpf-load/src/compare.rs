@@ -47,7 +47,7 @@ fn measure(
 pub fn compare(args: &CompareArgs) -> Result<()> {
     let this = env::current_exe().context("path of this program")?;
     let loader = policy::loader(args.loader.as_deref(), &this)?;
-    let settings = setting::settings(args.load, &args.policies, args.scx.as_deref(), args.coarse);
+    let settings = setting::settings(args.load, &args.policies, &args.scx, args.coarse);
     let mut rng = Rng::with_seed(args.seed);
     let mut results = Results::new(args.load, args.seed, args.place.seconds, &settings);
     let begin = Instant::now();

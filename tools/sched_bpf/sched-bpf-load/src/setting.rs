@@ -256,7 +256,7 @@ fn policy(name: &str, policies: &Path) -> Setting {
 /// own.
 ///
 /// `coarse` leaves out those between others that differ little.
-pub fn settings(load: Load, policies: &Path, scx: Option<&Path>, coarse: bool) -> Vec<Setting> {
+pub fn settings(load: Load, policies: &Path, scx: &[PathBuf], coarse: bool) -> Vec<Setting> {
     const SLICES_US: [u64; 4] = [100, 1_000, 10_000, 100_000];
     let ends = [SLICES_US[0], SLICES_US[3]];
     let mut all = vec![
@@ -289,8 +289,10 @@ pub fn settings(load: Load, policies: &Path, scx: Option<&Path>, coarse: bool) -
             );
         }
     }
-    if let Some(path) = scx {
-        all.push(Setting::new(Kind::Other, "scx_simple").by(Means::Scx(path.to_path_buf())));
+    for path in scx {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let setting = Setting::new(Kind::Other, &name.to_string_lossy());
+        all.push(setting.by(Means::Scx(path.clone())));
     }
     if load.has_parts() {
         apart(&mut all, coarse);
@@ -310,22 +312,29 @@ mod tests {
 
     use super::*;
 
+    fn schedulers() -> [PathBuf; 2] {
+        ["bin/scx_simple", "scx_other"].map(PathBuf::from)
+    }
+
     fn counted(load: Load, scx: bool, coarse: bool) -> usize {
-        let scx = scx.then_some(Path::new("s"));
+        let schedulers = schedulers();
+        let scx = if scx { &schedulers[..] } else { &[] };
+
         settings(load, Path::new("p"), scx, coarse).len()
     }
 
     #[test]
     fn names_are_unique() {
         for load in Load::value_variants() {
-            let all = settings(*load, Path::new("p"), Some(Path::new("s")), false);
+            let all = settings(*load, Path::new("p"), &schedulers(), false);
             let mut names: Vec<_> = all.iter().map(|setting| &setting.name).collect();
             let count = names.len();
 
             names.sort();
             names.dedup();
             assert_eq!(names.len(), count);
-            assert_eq!(counted(*load, false, false), count - 1);
+            assert_eq!(counted(*load, false, false), count - 2);
+            assert!(names.contains(&&"scx_simple".to_string()));
             assert_eq!(all[0].kind, Kind::Stock);
             assert_eq!(all[1].kind, Kind::Again);
         }
@@ -344,7 +353,7 @@ mod tests {
     #[test]
     fn commands() {
         let words = |load, name: &str| {
-            let all = settings(load, Path::new("p"), None, false);
+            let all = settings(load, Path::new("p"), &[], false);
             let setting = all.iter().find(|setting| setting.name == name).unwrap();
             format!(
                 "{:?}",
