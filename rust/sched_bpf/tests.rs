@@ -339,12 +339,15 @@ mod kunit {
         let sync = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC.into();
         let fork = bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK.into();
 
+        let cpus = u64::from(kernel::cpu::nr_cpu_ids());
+
         let got = question(|p| {
-            // SAFETY: This is a question about `p`, whose entity this is, and `this` leads to the
-            // table of the callbacks.
+            // SAFETY: This is a question about `p`, whose entity this is, the numbers are those of
+            // CPUs, and `this` leads to the table of the callbacks.
             unsafe {
                 let se = &raw mut (*p).se;
                 let cpu = u64::from(Task::from_raw(p).cpu().as_u32());
+                let other = (cpu + 1) % cpus;
 
                 [
                     wakeup(p, p, 0, &this),
@@ -354,15 +357,21 @@ mod kunit {
                     tick(se, 999_999, &this),
                     tick(se, 1_000_000, &this),
                     slice(se, 3_000_000, &this),
-                    select(p, cpu + 1, 0, cpu, &this) - cpu as c_int,
-                    select(p, cpu + 1, sync, cpu, &this) - cpu as c_int,
-                    select(p, cpu + 1, fork, cpu, &this),
+                    select(p, other, 0, cpu, &this) - cpu as c_int,
+                    select(p, other, sync, cpu, &this) - other as c_int,
+                    select(p, other, fork, cpu, &this),
                     migrate(p, cpu, cpu, 1, &this),
-                    migrate(p, cpu, cpu + 1, 1, &this),
-                    migrate(p, cpu, cpu + 1, 0, &this),
+                    migrate(p, cpu, other, 1, &this),
+                    migrate(p, cpu, other, 0, &this),
                 ]
             }
         })?;
+        // With one CPU there is no other to move to.
+        let moves = match cpus {
+            1 => [Migrate::NoOpinion, Migrate::NoOpinion],
+            _ => [Migrate::Stay, Migrate::Migrate],
+        };
+        let [hot, cold] = moves.map(c_int::from);
         let expected = [
             Wakeup::Preempt.into(),
             Wakeup::NoPreempt.into(),
@@ -372,11 +381,11 @@ mod kunit {
             Tick::Resched.into(),
             2_000_000,
             bindings::bpf_sched_verdict_BPF_SCHED_CPU_0,
-            bindings::bpf_sched_verdict_BPF_SCHED_CPU_0 + 1,
+            bindings::bpf_sched_verdict_BPF_SCHED_CPU_0,
             0,
             Migrate::NoOpinion.into(),
-            Migrate::Stay.into(),
-            Migrate::Migrate.into(),
+            hot,
+            cold,
         ];
         assert_eq!(got, expected);
         Ok(())
