@@ -29,6 +29,7 @@ mod snapshot;
 mod table;
 mod target;
 mod top;
+mod waits;
 
 use std::process::ExitCode;
 

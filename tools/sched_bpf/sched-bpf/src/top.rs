@@ -13,9 +13,11 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Paragraph, Row, Table, TableState};
 use ratatui::Frame;
 use sched_bpf_counters::HookCounters;
+use sched_bpf_stats::{figure, Figure};
 
 use crate::cli::TopArgs;
 use crate::snapshot::Snapshot;
+use crate::waits::{Counted, Waits};
 
 /// What is sorted by; the key that chooses it is its first letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,70 @@ struct Entry {
     name: String,
     target: String,
     shadow: bool,
+    /// Id of the cgroup that it is for; 0: all tasks
+    cgroup: u64,
     delta: HookCounters,
+}
+
+/// What is known of how long tasks wait for a CPU from a wakeup on.
+#[derive(Debug, PartialEq)]
+enum Waited {
+    /// They are not counted
+    Off,
+    /// Nothing was counted yet for these tasks
+    Soon,
+    /// So many a second, mean and the 99th percentile in microseconds
+    Seen {
+        rate: f64,
+        mean_us: f64,
+        p99_us: f64,
+    },
+    /// They cannot be counted
+    Failed(String),
+}
+
+/// Counts waits, of the tasks of one cgroup or of all.
+struct Meter {
+    cgroup: u64,
+    waits: Waits,
+    last: (Counted, Instant),
+}
+
+impl Meter {
+    fn new(cgroup: u64) -> Result<Self> {
+        let waits = Waits::attach(cgroup)?;
+        let last = (waits.read()?, Instant::now());
+
+        Ok(Self {
+            cgroup,
+            waits,
+            last,
+        })
+    }
+
+    /// What was counted since the last look.
+    fn look(&mut self) -> Result<Waited> {
+        let now = (self.waits.read()?, Instant::now());
+        let counted = now.0.since(&self.last.0);
+        let seconds = (now.1 - self.last.1).as_secs_f64();
+
+        self.last = now;
+        waited(&counted, seconds)
+    }
+}
+
+fn waited(counted: &Counted, seconds: f64) -> Result<Waited> {
+    if counted.wakeups == 0 {
+        return Ok(Waited::Soon);
+    }
+    let run = counted.run()?;
+    let us = |what| Ok::<_, anyhow::Error>(figure(what, [&run].into_iter())? / 1e3);
+
+    Ok(Waited::Seen {
+        rate: counted.wakeups as f64 / seconds,
+        mean_us: us(Figure::Mean)?,
+        p99_us: us(Figure::Quantile(0.99))?,
+    })
 }
 
 /// What is shown.
@@ -55,6 +120,9 @@ struct View {
     /// The filter is being typed
     typing: bool,
     selected: usize,
+    /// Waits are wanted
+    measuring: bool,
+    waited: Waited,
 }
 
 impl View {
@@ -67,7 +135,28 @@ impl View {
             filter: String::new(),
             typing: false,
             selected: 0,
+            measuring: false,
+            waited: Waited::Off,
         }
+    }
+
+    /// Counts waits of those that the selected policy is for, as long as they are wanted.
+    fn measure(&mut self, meter: &mut Option<Meter>) {
+        let selected = self.shown().get(self.selected).map(|entry| entry.cgroup);
+        let Some(cgroup) = selected.filter(|_| self.measuring) else {
+            *meter = None;
+            self.waited = Waited::Off;
+            return;
+        };
+        let looked = match meter {
+            Some(meter) if meter.cgroup == cgroup => meter.look(),
+            _ => Meter::new(cgroup).map(|new| {
+                *meter = Some(new);
+                Waited::Soon
+            }),
+        };
+
+        self.waited = looked.unwrap_or_else(|e| Waited::Failed(format!("{e:#}")));
     }
 
     /// Takes in what was counted between two looks. What is new has no rate yet.
@@ -89,6 +178,7 @@ impl View {
                     name: seen.policy.name.clone(),
                     target: seen.target.clone(),
                     shadow: seen.shadow,
+                    cgroup: seen.policy.cgroup,
                     delta: hook.since(from),
                 });
             }
@@ -138,6 +228,13 @@ impl View {
         match key {
             KeyCode::Char('q') | KeyCode::Esc => return false,
             KeyCode::Char('/') => self.typing = true,
+            KeyCode::Char('w') => {
+                self.measuring = !self.measuring;
+                self.waited = match self.measuring {
+                    true => Waited::Soon,
+                    false => Waited::Off,
+                };
+            }
             KeyCode::Down | KeyCode::Char('j') => self.selected += 1,
             KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
             KeyCode::Char(c) => {
@@ -219,6 +316,21 @@ impl View {
                     delta.max_ns
                 ),
             },
+            match &self.waited {
+                Waited::Off => {
+                    "waits for a CPU: w counts them, for some 500 instructions each".to_string()
+                }
+                Waited::Soon => "waits for a CPU: none counted yet".to_string(),
+                Waited::Failed(why) => format!("waits for a CPU: {why}"),
+                Waited::Seen {
+                    rate,
+                    mean_us,
+                    p99_us,
+                } => format!(
+                    "waits from a wakeup on, of these tasks: {rate:.0}/s  mean {mean_us:.1} us  \
+                     p99 {p99_us:.1} us"
+                ),
+            },
         ]
     }
 
@@ -226,7 +338,7 @@ impl View {
         let [top, middle, bottom, keys] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Min(3),
-            Constraint::Length(5),
+            Constraint::Length(6),
             Constraint::Length(1),
         ])
         .areas(frame.area());
@@ -271,7 +383,7 @@ impl View {
         };
         frame.render_widget(Paragraph::new(detail.join("\n")), bottom);
         let help =
-            "q quit  / filter  up down select  sort: i id c calls o overruled d differ t time";
+            "q quit / filter up down w waits  sort: i id c calls o overruled d differ t time";
         frame.render_widget(Line::styled(help, reversed), keys);
     }
 }
@@ -294,6 +406,7 @@ pub fn top(args: &TopArgs) -> Result<()> {
     let mut before = (Snapshot::take()?, Instant::now());
     let mut view = View::new();
     view.update(&before.0, &before.0, 1.0);
+    let mut meter = None;
     let mut terminal = ratatui::try_init()?;
 
     let mut show = || -> Result<()> {
@@ -314,6 +427,7 @@ pub fn top(args: &TopArgs) -> Result<()> {
             let after = (Snapshot::take()?, Instant::now());
             view.update(&before.0, &after.0, (after.1 - before.1).as_secs_f64());
             before = after;
+            view.measure(&mut meter);
         }
     };
     let result = show();
@@ -328,6 +442,7 @@ mod tests {
 
     use super::*;
     use crate::snapshot::tests::snapshot;
+    use crate::waits::tests::counted;
 
     /// Two looks at three policies, two seconds apart.
     fn view() -> View {
@@ -390,6 +505,14 @@ mod tests {
         assert_screen("filtered", &view);
         view.key(KeyCode::Char('x'));
         assert_screen("nothing-left", &view);
+        view.key(KeyCode::Esc);
+        view.key(KeyCode::Char('w'));
+        assert_eq!(view.waited, Waited::Soon);
+        let counted = counted(&[(10_000, 980), (3_000_000, 20)]);
+        view.waited = waited(&counted, 2.0).unwrap();
+        assert_screen("waits", &view);
+        view.key(KeyCode::Char('w'));
+        assert_eq!(view.waited, Waited::Off);
 
         let mut off = View::new();
         let empty = Snapshot {

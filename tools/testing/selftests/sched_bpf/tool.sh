@@ -66,7 +66,7 @@ if ! command -v "$TOOL" > /dev/null; then
 	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 77
+ktap_set_plan 80
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
@@ -209,6 +209,18 @@ start ^ready "$TOOL" run -- sh -c 'echo ready; sleep 3'
 "$BPFTOOL" link detach id "$("$TOOL" list --json |
 	sed -n 's/^ *"link": \([0-9]*\),/\1/p' | head -n 1)"
 ended run_lost 125 "was detached: by another process.*; the command goes on without it"
+
+# On a terminal, of which only what changes is written: nobody waits until that is asked for.
+top()
+{
+	(sleep 2; printf "%s" "$1"; sleep 3; printf q) |
+		script -qec "stty rows 24 cols 80; $TOOL top --interval 1" /dev/null
+}
+"$TOOL" attach --all --shadow --keep > /dev/null
+status top 0 "protect_all" top ""
+status top_counts_no_waits 0 "^0$" sh -c "$(declare -f top); TOOL=$TOOL; top '' | grep -c p99; true"
+status top_waits 0 "p99" top w
+"$TOOL" detach --all > /dev/null
 
 # Closed standard output.
 status closed_pipe 0 "^0$" \

@@ -14,8 +14,8 @@ use anyhow::{bail, ensure, Context, Result};
 use sched_bpf_stats::{figure, Figure, Run};
 use serde::Serialize;
 
-use super::waits::{Counted, Waits, RESOLUTION};
 use crate::cli;
+use crate::waits::{Counted, Waits, RESOLUTION};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -350,8 +350,8 @@ impl Sources {
 
 #[cfg(test)]
 pub mod tests {
-    use super::super::waits::tests::counted;
     use super::*;
+    use crate::waits::tests::counted;
 
     /// A window of a second with these waits, and this throughput.
     pub fn measured(waits: &[(u64, u64)], throughput: f64) -> Measured {

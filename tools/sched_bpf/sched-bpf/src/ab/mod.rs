@@ -12,7 +12,6 @@ mod arms;
 mod measure;
 mod plan;
 mod report;
-mod waits;
 
 use std::fs::OpenOptions;
 use std::time::{Duration, Instant, SystemTime};
