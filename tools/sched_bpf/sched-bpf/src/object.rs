@@ -367,6 +367,14 @@ impl Opened {
     }
 }
 
+/// A map of a loaded object.
+pub fn map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
+    object
+        .maps()
+        .find(|map| map.name() == name)
+        .with_context(|| format!("no map '{name}'"))
+}
+
 /// The hook that a program of this section answers.
 fn hook_of(section: &OsStr) -> Option<&str> {
     section.to_str()?.strip_prefix(SEC_PREFIX)

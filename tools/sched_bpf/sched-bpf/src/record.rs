@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure, Context, Result};
 use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys::{BPF_F_AFTER, BPF_F_BEFORE, BPF_F_PREORDER};
-use libbpf_rs::{Link as ProgramLink, MapCore, MapFlags, Object, RingBufferBuilder};
+use libbpf_rs::{Link as ProgramLink, MapCore, MapFlags, RingBufferBuilder};
 
 use crate::attach::{self, Attached, Where};
 use crate::cli::{PolicyArgs, RecordArgs};
 use crate::fields::{self, Span};
 use crate::kernel;
 use crate::link::Place;
-use crate::object::{Opened, Policies, Source};
+use crate::object::{map, Opened, Policies, Source};
 use crate::recording::{
     Field, Header, Recorded, Writer, ENTITY_SIZE, HOOKS, MAX_IMAGE, MAX_SPANS, QUESTION_SIZE,
 };
@@ -143,9 +143,7 @@ impl Plan {
             image,
         })
     }
-}
 
-impl Plan {
     /// What is in an image and in no field.
     fn gaps(&self) -> Vec<Range<usize>> {
         let mut gaps = Vec::new();
@@ -225,13 +223,6 @@ impl Recorder {
     }
 }
 
-fn map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
-    object
-        .maps()
-        .find(|map| map.name() == name)
-        .with_context(|| format!("no map '{name}'"))
-}
-
 /// The policy to record, if there is one.
 fn load(args: &RecordArgs) -> Result<Option<Policies>> {
     let policy_args = PolicyArgs {
@@ -298,9 +289,7 @@ pub fn record(args: &RecordArgs) -> Result<()> {
     kernel::require_policies()?;
     let target = match &args.cgroup {
         None => Target::All,
-        Some(path) => {
-            Target::cgroup(path).with_context(|| format!("--cgroup {}", path.display()))?
-        }
+        Some(path) => Target::cgroup_of("--cgroup", path)?,
     };
     let plan = Plan::new(&kernel::btf()?, &args.field)?;
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?;
@@ -381,9 +370,8 @@ pub fn record(args: &RecordArgs) -> Result<()> {
         }
     };
     // First the policy: what it is asked is recorded.
-    while let Some(last) = attached.pop() {
-        drop(last);
-    }
+    attached.reverse();
+    drop(attached);
     while consume()? >= AT_ONCE {}
     drop(ring);
 

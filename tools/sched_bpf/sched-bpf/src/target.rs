@@ -127,7 +127,7 @@ impl Target {
         } else if let Some(tgid) = args.tgid {
             Some(Self::tgid(tgid).with_context(|| format!("--tgid {tgid}"))?)
         } else if let Some(path) = &args.cgroup {
-            Some(Self::cgroup(path).with_context(|| format!("--cgroup {}", path.display()))?)
+            Some(Self::cgroup_of("--cgroup", path)?)
         } else {
             args.all.then_some(Self::All)
         })
@@ -155,6 +155,11 @@ impl Target {
     /// A cgroup by its directory.
     pub fn cgroup(path: &Path) -> Result<Self> {
         Cgroup::open(path).map(Self::Cgroup)
+    }
+
+    /// The cgroup that an option of the command line names.
+    pub fn cgroup_of(option: &str, path: &Path) -> Result<Self> {
+        Self::cgroup(path).with_context(|| format!("{option} {}", path.display()))
     }
 
     /// The cgroup, if it is one.

@@ -6,7 +6,7 @@ use anyhow::{ensure, Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, Object};
 use sched_bpf_stats::Run;
 
-use crate::object::{Opened, Source};
+use crate::object::{map, Opened, Source};
 
 /// As in wait.bpf.c.
 const SUB_BITS: u32 = 5;
@@ -68,12 +68,7 @@ impl Waits {
 
     /// What has been counted.
     pub fn read(&self) -> Result<Counted> {
-        let map = self
-            .object
-            .maps()
-            .find(|map| map.name() == "waits")
-            .context("no map 'waits'")?;
-        let of_cpus = map
+        let of_cpus = map(&self.object, "waits")?
             .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)?
             .context("the map 'waits' is empty")?;
 

@@ -255,15 +255,12 @@ fn check(args: &AbArgs) -> Result<()> {
 /// Runs the trial and reports. Fails, after the report, if it did not come to its end.
 pub fn ab(args: &AbArgs) -> Result<()> {
     check(args)?;
-    let open = |option: &str, path: &std::path::Path| {
-        Target::cgroup(path).with_context(|| format!("{option} {}", path.display()))
-    };
     let target = match &args.cgroup {
-        Some(path) => open("--cgroup", path)?,
+        Some(path) => Target::cgroup_of("--cgroup", path)?,
         None => Target::All,
     };
     let of = match &args.measure {
-        Some(path) => Some(open("--measure", path)?),
+        Some(path) => Some(Target::cgroup_of("--measure", path)?),
         None => None,
     };
     let of = of.as_ref().unwrap_or(&target).as_cgroup();

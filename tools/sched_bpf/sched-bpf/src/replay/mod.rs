@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure, Context, Result};
 use comfy_table::{presets, CellAlignment, Table};
+use libbpf_rs::btf::Btf;
 
 use crate::cli::ReplayArgs;
 use crate::kernel;
@@ -98,9 +99,13 @@ fn describe(question: &Question, header: &Header, begin: u64) -> String {
     )
 }
 
-fn compare(args: &ReplayArgs, header: &Header, object: &mut Replayed) -> Result<Comparison> {
-    let btf = kernel::btf()?;
-    let layout = Layout::new(&btf, header)?;
+fn compare(
+    args: &ReplayArgs,
+    header: &Header,
+    btf: &Btf,
+    object: &mut Replayed,
+) -> Result<Comparison> {
+    let layout = Layout::new(btf, header)?;
     let path = args.recording.display().to_string();
     let (recorded, lost) = answers_of(&mut Reader::open(&args.recording)?).context(path.clone())?;
     let mut reader = Reader::open(&args.recording)?;
@@ -252,10 +257,11 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         .with_context(|| recording.to_string())?
         .header;
     kernel::require_policies()?;
+    let btf = kernel::btf()?;
     let prepare = || {
         let mut opened = Opened::open(Source::File(&args.file))?;
         opened.set_all(&args.set)?;
-        Replayed::prepare(opened, &kernel::btf()?, header.cpus)
+        Replayed::prepare(opened, &btf, header.cpus)
     };
     let mut object = prepare().with_context(|| args.file.display().to_string())?;
 
@@ -268,7 +274,7 @@ pub fn replay(args: &ReplayArgs) -> Result<ExitCode> {
             args.file.display()
         );
     }
-    let all = compare(args, &header, &mut object)?;
+    let all = compare(args, &header, &btf, &mut object)?;
     print(&report(args, &header, &all))?;
     Ok(ExitCode::from(u8::from(all.differing > 0)))
 }
