@@ -26,8 +26,8 @@ const CAP_MS: u64 = 10;
 /// What a part says when it may begin; it is told when, then.
 const READY: &str = "ready";
 
-/// How long that may take.
-const TOLD: Duration = Duration::from_millis(100);
+/// How long that may take, on a machine that has to read pages of the program for it, too.
+const TOLD: Duration = Duration::from_millis(500);
 
 /// What a part is to do: when, for how long, and how fast its CPU is.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,11 @@ impl When {
     /// Sleeps until it begins.
     pub fn await_begin(&self) {
         thread::sleep(self.begin.saturating_duration_since(Instant::now()));
+    }
+
+    /// Sleeps until so many nanoseconds since the begin.
+    pub fn sleep_until(&self, ns: u64) {
+        thread::sleep(Duration::from_nanos(ns.saturating_sub(self.now_ns())));
     }
 
     /// Nanoseconds since the begin.

@@ -32,6 +32,8 @@ pub enum Action {
     Locks(LocksArgs),
     /// Run a pipeline that makes frames beside a build, and print how long each took
     Frames(FramesArgs),
+    /// Run a service at full load beside others, and print how long each request took
+    Requests(RequestsArgs),
     /// Run a job of a build
     #[command(hide = true)]
     Job(JobArgs),
@@ -484,6 +486,58 @@ pub struct FramesArgs {
     pub jobs: u32,
 }
 
+/// Arguments of `requests`.
+#[derive(Args, Debug)]
+pub struct RequestsArgs {
+    #[command(flatten)]
+    pub apart: ApartArgs,
+
+    /// Work that arrives on average, in percent of half of the CPU, the share of the service
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=200)
+    )]
+    pub load: u32,
+
+    /// Workers, each with one request at a time and a helper of its own
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
+    pub workers: u32,
+
+    /// How often a worker asks its helper, and waits for it, for a request
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(0..=64)
+    )]
+    pub asks: u32,
+
+    /// CPU time before, between and during these, on average, in microseconds
+    #[arg(
+        long,
+        value_name = "US",
+        default_value_t = 25,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
+    pub work_us: u64,
+
+    /// Threads that compute beside them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(0..=64)
+    )]
+    pub hogs: u32,
+}
+
 /// Arguments of `job`.
 #[derive(Args, Debug)]
 pub struct JobArgs {
@@ -507,6 +561,10 @@ pub enum Load {
     Locks,
     /// A pipeline that makes frames beside a build
     Frames,
+    /// A service beside others at 100 % of what its share suffices for
+    Requests,
+    /// The same at 120 %
+    Overload,
 }
 
 impl Load {
@@ -517,6 +575,20 @@ impl Load {
             Self::Mix => "mix",
             Self::Locks => "locks",
             Self::Frames => "frames",
+            Self::Requests => "requests",
+            Self::Overload => "overload",
+        }
+    }
+
+    /// What it is started by, on the command line.
+    pub fn command(self) -> &'static [&'static str] {
+        match self {
+            Self::Functions => &["functions"],
+            Self::Mix => &["mix"],
+            Self::Locks => &["locks"],
+            Self::Frames => &["frames"],
+            Self::Requests => &["requests", "--load", "100"],
+            Self::Overload => &["requests", "--load", "120"],
         }
     }
 
@@ -524,7 +596,7 @@ impl Load {
     pub fn has_parts(self) -> bool {
         match self {
             Self::Functions | Self::Mix => false,
-            Self::Locks | Self::Frames => true,
+            Self::Locks | Self::Frames | Self::Requests | Self::Overload => true,
         }
     }
 }
@@ -652,6 +724,15 @@ mod tests {
     }
 
     #[test]
+    fn loads() {
+        for load in Load::value_variants() {
+            let line = [&["x"], load.command()].concat();
+            assert!(Cli::try_parse_from(line).is_ok(), "{load:?}");
+            assert_eq!(load.to_possible_value().unwrap().get_name(), load.name());
+        }
+    }
+
+    #[test]
     fn ranges() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
 
@@ -669,6 +750,8 @@ mod tests {
         assert!(!parse("x locks --threads 0"));
         assert!(parse("x frames --jobs 0 --protect-by x"));
         assert!(!parse("x frames --part other"));
+        assert!(parse("x requests --load 120 --asks 0 --hogs 0"));
+        assert!(!parse("x requests --load 0"));
         assert!(!parse("x compare mix --policies a --out b --repeats 1"));
     }
 }

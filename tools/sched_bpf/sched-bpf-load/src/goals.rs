@@ -112,6 +112,20 @@ const FRAMES: &[Column] = &[
     ("job_max", Values::Jobs, MAX),
 ];
 
+const REQUESTS: &[Column] = &[
+    ("served", Values::Served, MEAN),
+    ("mean", Values::Duration, MEAN),
+    ("p50", Values::Duration, q(0.5)),
+    ("p90", Values::Duration, q(0.9)),
+    ("p99", Values::Duration, q(0.99)),
+    ("p99.9", Values::Duration, q(0.999)),
+    ("max", Values::Duration, MAX),
+    ("queue_p99", Values::Wait, q(0.99)),
+    ("beside", Values::Beside, MEAN),
+    ("held_p99", Values::Bystander, q(0.99)),
+    ("held_max", Values::Bystander, MAX),
+];
+
 const FUNCTION_GOALS: &[Goal] = &[
     Goal {
         column: ("mean", Values::Duration, MEAN),
@@ -172,6 +186,32 @@ const FRAME_GOALS: &[Goal] = &[
     },
 ];
 
+/// Served, and not later; what is served more is taken from those beside, up to their share.
+const fn request_goals(served: f64) -> [Goal; 4] {
+    [
+        Goal {
+            column: ("served", Values::Served, MEAN),
+            bound: Bound::Above(served),
+        },
+        Goal {
+            column: ("p99", Values::Duration, q(0.99)),
+            bound: Bound::Below(1.0),
+        },
+        Goal {
+            column: ("beside", Values::Beside, MEAN),
+            bound: Bound::None,
+        },
+        Goal {
+            column: ("held_max", Values::Bystander, MAX),
+            bound: Bound::None,
+        },
+    ]
+}
+
+const REQUEST_GOALS: &[Goal] = &request_goals(1.01);
+
+const OVERLOAD_GOALS: &[Goal] = &request_goals(1.1);
+
 impl Load {
     /// What is shown of it.
     pub fn columns(self) -> &'static [Column] {
@@ -180,6 +220,7 @@ impl Load {
             Self::Mix => MIX,
             Self::Locks => LOCKS,
             Self::Frames => FRAMES,
+            Self::Requests | Self::Overload => REQUESTS,
         }
     }
 
@@ -190,6 +231,8 @@ impl Load {
             Self::Mix => MIX_GOALS,
             Self::Locks => LOCK_GOALS,
             Self::Frames => FRAME_GOALS,
+            Self::Requests => REQUEST_GOALS,
+            Self::Overload => OVERLOAD_GOALS,
         }
     }
 
@@ -210,6 +253,17 @@ impl Load {
                 "A pipeline that makes 60 frames a second beside a build, on one CPU: the time \
                  of frames that were missed in a run, how long frames took; the work of jobs \
                  that ended, and how long those took"
+            }
+            Self::Requests => {
+                "Requests to a service beside as many threads that compute, on one CPU, that \
+                 need its share of it: the work of those that ended in a run, how long they \
+                 took, and until a worker took them; the work of those beside them, and how \
+                 long a piece of 1 ms of it was held up"
+            }
+            Self::Overload => {
+                "The same service with requests that need 1.2 of its share: the work of those \
+                 that ended in a run, how long they took, and until a worker took them; the \
+                 work of those beside them, and how long a piece of 1 ms of it was held up"
             }
             Self::Locks => {
                 "Threads that contend for a lock beside as many that compute, on one CPU: their \

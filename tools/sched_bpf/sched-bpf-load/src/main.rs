@@ -25,6 +25,7 @@ mod mix;
 mod pieces;
 mod policy;
 mod report;
+mod requests;
 mod results;
 mod serve;
 mod setattr;
@@ -48,6 +49,7 @@ fn act(cli: Cli) -> Result<()> {
         Action::Mix(args) => mix::mix(&args),
         Action::Locks(args) => locks::locks(&args),
         Action::Frames(args) => frames::frames(&args),
+        Action::Requests(args) => requests::requests(&args),
         Action::Job(args) => {
             jobs::job(&args);
             Ok(())

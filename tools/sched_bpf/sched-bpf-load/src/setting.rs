@@ -107,7 +107,7 @@ impl Setting {
     pub fn command(&self, program: &Path, loader: &Path, load: Load) -> Command {
         let mut command = child::command(self.prefix, program);
 
-        command.arg(load.name()).args(&self.args);
+        command.args(load.command()).args(&self.args);
         if self.means == Means::Protect {
             command.arg("--protect-by").arg(loader);
         }
@@ -302,6 +302,10 @@ pub fn settings(load: Load, policies: &Path, scx: &[PathBuf], coarse: bool) -> V
         Load::Mix => all.push(policy("learned", policies)),
         Load::Locks => locks(&mut all, &policies.join("holder.bpf.o"), coarse),
         Load::Frames => in_groups(&mut all),
+        Load::Requests | Load::Overload => {
+            in_groups(&mut all);
+            all.push(policy("learned", policies));
+        }
     }
     all
 }
@@ -348,6 +352,7 @@ mod tests {
         assert_eq!(left_out(Load::Mix), 4);
         assert_eq!(left_out(Load::Locks), 7);
         assert_eq!(left_out(Load::Frames), 6);
+        assert_eq!(left_out(Load::Overload), 6);
     }
 
     #[test]

@@ -32,33 +32,48 @@ pub struct Shape {
     pub gap_ns: u64,
 }
 
-/// A request.
-#[derive(Clone, Debug, PartialEq)]
-struct Request {
-    /// When it is due, since the begin, in nanoseconds
-    due_ns: u64,
-    /// CPU time that it takes in each thread, in nanoseconds
-    works_ns: Vec<u64>,
+impl Shape {
+    fn requests(&self, seed: u64, time: Duration) -> Vec<Request> {
+        Request::all(seed, time, self.threads, self.work_us, |_| self.gap_ns)
+    }
 }
 
-/// Those of a run.
-fn requests(shape: &Shape, seed: u64, time: Duration) -> Vec<Request> {
-    let mut rng = Rng::with_seed(seed);
-    let end_ns = time.as_nanos() as u64;
-    let mut due_ns = 0;
-    let mut all = Vec::new();
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// When it is due, since the begin, in nanoseconds
+    pub due_ns: u64,
+    /// CPU time of each piece of its work, in nanoseconds
+    pub works_ns: Vec<u64>,
+}
 
-    loop {
-        due_ns += shape.gap_ns;
-        if due_ns >= end_ns {
-            return all;
+impl Request {
+    /// Those of a run: `gap` draws the time from one to the next, and each has so many pieces of
+    /// work, exponential, `work_us` on average.
+    pub fn all(
+        seed: u64,
+        time: Duration,
+        pieces: u32,
+        work_us: u64,
+        gap: impl Fn(&mut Rng) -> u64,
+    ) -> Vec<Self> {
+        let mut rng = Rng::with_seed(seed);
+        let end_ns = time.as_nanos() as u64;
+        let mut due_ns = 0;
+        let mut all = Vec::new();
+
+        loop {
+            due_ns += gap(&mut rng);
+            if due_ns >= end_ns {
+                return all;
+            }
+            all.push(Self {
+                due_ns,
+                works_ns: (0..pieces)
+                    .map(|_| exponential(&mut rng, work_us as f64 * 1e3) as u64)
+                    .collect(),
+            });
         }
-        all.push(Request {
-            due_ns,
-            works_ns: (0..shape.threads)
-                .map(|_| exponential(&mut rng, shape.work_us as f64 * 1e3) as u64)
-                .collect(),
-        });
     }
 }
 
@@ -110,17 +125,13 @@ impl Shared<'_> {
 
     /// Sends each request when it is due, until the time is over.
     fn send(&self, mut to: File) -> Result<()> {
-        let sleep_until = |ns: u64| {
-            thread::sleep(Duration::from_nanos(ns.saturating_sub(self.when.now_ns())));
-        };
-
         self.when.await_begin();
         for (number, request) in self.requests.iter().enumerate() {
-            sleep_until(request.due_ns);
+            self.when.sleep_until(request.due_ns);
             to.write_all(&(number as u32).to_ne_bytes())
                 .context("pipe")?;
         }
-        sleep_until(self.when.time.as_nanos() as u64);
+        self.when.sleep_until(self.when.time.as_nanos() as u64);
         self.over.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -130,7 +141,7 @@ impl Shared<'_> {
 pub fn run(shape: &Shape, compared: &ComparedArgs, when: When) -> Result<Vec<Invocation>> {
     let shared = Shared {
         compared,
-        requests: requests(shape, compared.seed, when.time),
+        requests: shape.requests(compared.seed, when.time),
         when,
         over: AtomicBool::new(false),
     };
@@ -166,11 +177,11 @@ mod tests {
     #[test]
     fn a_seed_says_all() {
         let time = Duration::from_secs(10);
-        let all = requests(&SHAPE, 7, time);
+        let all = SHAPE.requests(7, time);
         let mean = |sum: u64, count: usize| sum as f64 / count as f64;
 
-        assert_eq!(all, requests(&SHAPE, 7, time));
-        assert_ne!(all, requests(&SHAPE, 8, time));
+        assert_eq!(all, SHAPE.requests(7, time));
+        assert_ne!(all, SHAPE.requests(8, time));
         assert_eq!(all.len(), 9_999);
         assert_eq!(all[1].due_ns, 2_000_000);
         let works = all.iter().flat_map(|r| &r.works_ns).sum();
