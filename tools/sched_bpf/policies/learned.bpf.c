@@ -9,10 +9,12 @@
  * tasks that have just computed, and so have had more than their share, by a request at
  * most. With --set long_ns=0 waits are shorter on average, and the longest are longer.
  *
- * For hosts where many unlike tasks share CPUs. A short slice for all tasks (base_slice_ns)
- * does as much for the longest waits, and less for all others. Not where all tasks are alike:
- * nobody is preferred then, and the short requests only cost switches. Not for a task that
- * wants more than its share: weight is for that.
+ * For hosts where many unlike tasks share CPUs, and for services at full load whose threads
+ * wake each other for each request: these get all of their share. A short slice for all
+ * tasks (base_slice_ns) does as much for the longest waits, and less for all others; one for
+ * the threads of such a service alone does as much for it, where somebody knows them. Not
+ * where all tasks are alike: nobody is preferred then, and the short requests only cost
+ * switches. Not for a task that wants more than its share: weight is for that.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
