@@ -589,27 +589,35 @@ static long read_param(const char *module, const char *param)
 	return value;
 }
 
+/* So many tasks, one after the other; returns whether they were there. */
+static bool tasks_come_and_go(int n)
+{
+	int status;
+
+	while (n--) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			return false;
+	}
+	return true;
+}
+
 /* Tasks that come and go do not make it forget one that stays, nor fill it. */
 TEST_F_TIMEOUT(rust, tasks_are_remembered, 120)
 {
 	const struct load_attr attr = { .kind = HOG };
 	long new, found, before;
 	const int n = 2000;
-	int i, status;
 
 	LOAD("policy=remember");
 	ASSERT_EQ(0, load_start(&self->loads[0], &attr));
 	ASSERT_EQ(0, load_start(&self->loads[1], &attr));
 	sleep_ms(100);
 	before = read_stat("rust_remember", "new");
-	for (i = 0; i < n; i++) {
-		pid_t pid = fork();
-
-		ASSERT_GE(pid, 0);
-		if (!pid)
-			_exit(0);
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	}
+	ASSERT_TRUE(tasks_come_and_go(n));
 	new = read_stat("rust_remember", "new") - before;
 	EXPECT_GE(new, n);
 	/* From now on only those that stay are asked about: none of them is new. */
@@ -624,6 +632,48 @@ TEST_F_TIMEOUT(rust, tasks_are_remembered, 120)
 	EXPECT_EQ(0, read_stat("rust_remember", "no\\040room"));
 	UNLOAD();
 	EXPECT_EQ(-ENOENT, read_stat("rust_remember", "new"));
+}
+
+/* Memory that can be had, in KiB; below zero if that is not known. */
+static long mem_available(void)
+{
+	long kib = -1;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "MemAvailable: %ld kB", &kib) == 1)
+			break;
+	}
+	fclose(f);
+	return kib;
+}
+
+/*
+ * What is remembered of a task, more than 2 KiB, is freed with it. Those before that are
+ * measured fill what keeps freed memory: caches, the quarantine of KASAN.
+ */
+TEST_F_TIMEOUT(rust, state_is_freed_with_its_task, 600)
+{
+	long new, before, lost;
+	const int n = 4000;
+
+	LOAD("policy=remember");
+	ASSERT_TRUE(tasks_come_and_go(n / 2));
+	sleep_ms(1000);
+	before = mem_available();
+	ASSERT_GT(before, 0);
+	new = read_stat("rust_remember", "new");
+	ASSERT_TRUE(tasks_come_and_go(n));
+	EXPECT_GE(read_stat("rust_remember", "new") - new, n);
+	/* Grace periods. */
+	sleep_ms(1000);
+	lost = before - mem_available();
+	TH_LOG("%ld KiB less after %d tasks that had 2 KiB each", lost, n);
+	EXPECT_LT(lost, n * 2 / 2);
+	UNLOAD();
 }
 
 /* A parameter with a range takes effect at once, and what is outside of it does not. */

@@ -483,9 +483,24 @@ impl Policy for Changed {
     }
 }
 
+/// State that is large enough to be missed where it is not freed.
+struct Large {
+    runs: Average,
+    _room: [u64; 256],
+}
+
+impl Default for Large {
+    fn default() -> Self {
+        Self {
+            runs: Average::default(),
+            _room: [0; 256],
+        }
+    }
+}
+
 /// Remembers each task.
 struct Remember {
-    seen: TaskStorage<Average>,
+    seen: TaskStorage<Large>,
     found: Counter,
     new: Counter,
     full: Counter,
@@ -502,7 +517,7 @@ impl Policy for Remember {
             self.found.add(cx, 1);
         } else if let Some(seen) = self.seen.get_or_default(cx, task) {
             self.new.add(cx, 1);
-            seen.add(Nanos::ZERO);
+            seen.runs.add(Nanos::ZERO);
         } else {
             self.full.add(cx, 1);
         }
