@@ -637,18 +637,15 @@ TEST_F_TIMEOUT(rust, tasks_are_remembered, 120)
 /* Memory that can be had, in KiB; below zero if that is not known. */
 static long mem_available(void)
 {
-	long kib = -1;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "r");
+	static const char format[] = "MemTotal: %*d kB MemFree: %*d kB MemAvailable: %ld kB";
+	char text[256];
+	long kib;
+	int err;
 
-	if (!f)
-		return -errno;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "MemAvailable: %ld kB", &kib) == 1)
-			break;
-	}
-	fclose(f);
-	return kib;
+	err = read_file("/proc/meminfo", text, sizeof(text));
+	if (err)
+		return err;
+	return sscanf(text, format, &kib) == 1 ? kib : -EINVAL;
 }
 
 /*
