@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use fastrand::Rng;
 
+use crate::apart::When;
 use crate::arrivals::exponential;
 use crate::cgroup::{self, Groups};
 use crate::child::Child;
@@ -37,56 +38,89 @@ const PAUSE_NS: f64 = 50e6;
 /// CPU time that an interactive task takes then, in nanoseconds.
 const SHORT_NS: u64 = 200_000;
 
+/// The turns of a task.
+struct Turns {
+    rng: Rng,
+    /// Does it compute in this one?
+    computes: bool,
+    /// When this one ends, if nothing holds it up
+    ends_ns: f64,
+}
+
+impl Turns {
+    /// Before the first of them.
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+
+        Self {
+            computes: rng.f64() < INTERACTIVE_NS / (INTERACTIVE_NS + COMPUTING_NS),
+            ends_ns: 0.0,
+            rng,
+        }
+    }
+
+    /// When the task is due in an interactive turn, after `ns`; in nanoseconds as all times.
+    fn due_after(&mut self, ns: f64) -> f64 {
+        ns + exponential(&mut self.rng, PAUSE_NS)
+    }
+
+    /// Begins the next turn; returns when. One that follows computing begins when that has
+    /// ended, as its last piece may have been held up: who still computes cannot be due, and
+    /// that would be no wait for a wakeup.
+    fn begin(&mut self, now_ns: u64) -> f64 {
+        let (begin_ns, mean_ns) = if self.computes {
+            (self.ends_ns.max(now_ns as f64), INTERACTIVE_NS)
+        } else {
+            (self.ends_ns, COMPUTING_NS)
+        };
+
+        self.computes = !self.computes;
+        self.ends_ns = begin_ns + exponential(&mut self.rng, mean_ns);
+        begin_ns
+    }
+}
+
 /// A task, by turns one and the other; returns what became of its turns.
 fn task(args: &MixArgs, seed: u64, rounds_per_s: u64) -> Result<Seen> {
-    let mut rng = Rng::with_seed(seed);
+    let mut turns = Turns::new(seed);
     let mut seen = Seen::default();
-    let end_ns = args.compared.place.seconds * 1_000_000_000;
 
     cpu::pin(args.compared.place.cpu)?;
     setattr::own_slice(args.compared.slice_us)?;
-    let begin = Instant::now();
-    let now_ns = || begin.elapsed().as_nanos() as u64;
+    let when = When {
+        begin: Instant::now(),
+        time: Duration::from_secs(args.compared.place.seconds),
+        rounds_per_s,
+    };
+    let end_ns = when.time.as_nanos() as u64;
     let run = |due_ns: u64, length_ns: u64| {
-        let wait_ns = now_ns().saturating_sub(due_ns);
+        let wait_ns = when.now_ns().saturating_sub(due_ns);
         Work::of(length_ns, rounds_per_s).run();
         Invocation {
             length_ns,
             wait_ns,
-            duration_ns: now_ns().saturating_sub(due_ns),
+            duration_ns: when.now_ns().saturating_sub(due_ns),
         }
     };
-    let mut turn_ends = 0.0;
-    let mut computes = rng.f64() < COMPUTING_NS / (INTERACTIVE_NS + COMPUTING_NS);
-    let mut due = 0.0;
 
-    while now_ns() < end_ns {
-        turn_ends += exponential(
-            &mut rng,
-            if computes {
-                COMPUTING_NS
-            } else {
-                INTERACTIVE_NS
-            },
-        );
-        let until_ns = (turn_ends as u64).min(end_ns);
-        if computes {
+    while !when.is_over() {
+        let mut due_ns = turns.begin(when.now_ns());
+        let until_ns = (turns.ends_ns as u64).min(end_ns);
+        if turns.computes {
             let until = Duration::from_nanos(until_ns);
-            let mut pieces = pieces::compute_until(begin, until, rounds_per_s);
+            let mut pieces = pieces::compute_until(when.begin, until, rounds_per_s);
             seen.bystander.append(&mut pieces);
-            due = turn_ends;
         } else {
             loop {
-                due += exponential(&mut rng, PAUSE_NS);
-                if due as u64 >= until_ns {
+                due_ns = turns.due_after(due_ns);
+                if due_ns as u64 >= until_ns {
                     break;
                 }
-                thread::sleep(Duration::from_nanos((due as u64).saturating_sub(now_ns())));
-                seen.functions.push(run(due as u64, SHORT_NS));
+                when.sleep_until(due_ns as u64);
+                seen.functions.push(run(due_ns as u64, SHORT_NS));
             }
-            thread::sleep(Duration::from_nanos(until_ns.saturating_sub(now_ns())));
+            when.sleep_until(until_ns);
         }
-        computes = !computes;
     }
     Ok(seen)
 }
@@ -159,4 +193,37 @@ pub fn mix(args: &MixArgs) -> Result<()> {
 
     print!("{}", seen.print());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_follow_each_other() {
+        let mut turns = Turns::new(1);
+        let first = turns.computes;
+
+        assert_eq!(turns.begin(0), 0.0);
+        assert_ne!(turns.computes, first);
+        for _ in 0..10 {
+            let (computed, ended_ns) = (turns.computes, turns.ends_ns);
+            assert_eq!(turns.begin(ended_ns as u64), ended_ns);
+            assert_eq!(turns.computes, !computed);
+            assert!(turns.ends_ns > ended_ns);
+        }
+    }
+
+    #[test]
+    fn late_computing_delays_what_is_due_then() {
+        let mut turns = Turns::new(1);
+
+        for _ in 0..10 {
+            let (computed, ended_ns) = (turns.computes, turns.ends_ns);
+            let late_ns = ended_ns as u64 + 5_000_000;
+            let begin_ns = turns.begin(late_ns);
+            assert_eq!(begin_ns == late_ns as f64, computed);
+            assert_eq!(begin_ns == ended_ns, !computed);
+        }
+    }
 }
