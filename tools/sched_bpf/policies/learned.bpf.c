@@ -5,16 +5,15 @@
  * a shorter request than that of the running task preempts, if it has had no more than its
  * share; so does a task that has waited for its share, at a tick.
  *
- * Requests of those that compute are short as well, though longer: the longest waits are of
- * tasks that have just computed, and so have had more than their share, by a request at
- * most. With --set long_ns=0 waits are shorter on average, and the longest are longer.
+ * Who computes has requests as without a policy. The longest waits are of those who have just
+ * done so, and have had more than their share, by such a request at most.
  *
  * For hosts where many unlike tasks share CPUs, and for services at full load whose threads
  * wake each other for each request: these get all of their share. A short slice for all
- * tasks (base_slice_ns) does as much for the longest waits, and less for all others; one for
- * the threads of such a service alone does as much for it, where somebody knows them. Not
- * where all tasks are alike: nobody is preferred then, and the short requests only cost
- * switches. Not for a task that wants more than its share: weight is for that.
+ * tasks (base_slice_ns), or for the threads of such a service where somebody knows them, does
+ * most of that. Not where all tasks are alike: nobody is preferred then, and the short
+ * requests only cost switches. Not for a task that wants more than its share: weight is for
+ * that.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -23,7 +22,6 @@
 
 /* Set before the policy is loaded, in nanoseconds. */
 const volatile u64 short_ns = 1000 * 1000;	/* who has run so long is not interactive */
-const volatile u64 long_ns = 400 * 1000;	/* request of such a one; 0: as without a policy */
 
 #define SHORTEST_NS	(100 * 1000)		/* the shortest request that there is */
 
@@ -66,7 +64,7 @@ int BPF_PROG(learned_slice, struct sched_entity *se)
 	if (now.sleeps != run->sleeps || now.woke_at < run->woke_at)
 		*run = now;
 
-	return now.woke_at - run->woke_at < short_ns ? SHORTEST_NS : long_ns;
+	return now.woke_at - run->woke_at < short_ns ? SHORTEST_NS : 0;
 }
 
 SEC("struct_ops")

@@ -115,9 +115,9 @@ check state_is_asked "$(rows "\$5")" -gt 100
 record learned "$POLICIES/learned.bpf.o"
 replayed learned 0 "^0 answers differ" learned "$POLICIES/learned.bpf.o"
 replayed set_otherwise 1 \
-	"cfs_slice after [0-9.]+ s on CPU [01], about .*: 400000 recorded, 300000 now" \
-	learned "$POLICIES/learned.bpf.o" --set long_ns=300000 --show 3
-check shown "$(grep -c "recorded, 300000 now" "$WORK/report")" -eq 3
+	"cfs_slice after [0-9.]+ s on CPU [01], about .*: 100000 recorded, 0 now" \
+	learned "$POLICIES/learned.bpf.o" --set short_ns=0 --show 3
+check shown "$(grep -c "recorded, 0 now" "$WORK/report")" -eq 3
 # One that says on which CPU. No lock keeps a CPU idle while it is asked.
 record pack "$POLICIES/pack.bpf.o"
 replay pack "$POLICIES/pack.bpf.o" > "$WORK/report"
