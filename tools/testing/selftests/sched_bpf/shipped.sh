@@ -54,11 +54,10 @@ mix()
 	sched-bpf-load mix --seed 1 --seconds "$SECONDS_OF_LOAD" | mean 3 0 1000
 }
 
-# The CPU time that threads which contend for a lock get for their turns, in milliseconds.
-# shellcheck disable=SC2120 # as above
-locks()
+# served LOAD ARGUMENT...: the CPU time that it gets for what ends, in milliseconds.
+served()
 {
-	sched-bpf-load locks --seed 1 --seconds "$SECONDS_OF_LOAD" "$@" |
+	sched-bpf-load "$1" --seed 1 --seconds "$SECONDS_OF_LOAD" "${@:2}" |
 		awk '/^function/ { sum += $2 } END { printf "%d", sum / 1e6 }'
 }
 
@@ -107,7 +106,7 @@ pack()
 }
 
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 8
 
 # wakee beside its waker
 beside()
@@ -124,11 +123,13 @@ fi
 # Short functions end earlier, whether their lengths are known or guessed.
 less announced 75 "$(with "$POLICIES/announced.bpf.o" functions --announce map)" "$(functions)"
 
-# Who wakes up waits less, though nobody is told who that will be.
+# Who wakes up waits less, though nobody is told who that will be; and threads of a service
+# that wake each other get all of their share.
 less learned 85 "$(with "$POLICIES/learned.bpf.o" mix)" "$(mix)"
+less learned_full_load 90 "$(served requests)" "$(with "$POLICIES/learned.bpf.o" served requests)"
 
 # Who holds a lock goes on, so that the others can.
-less holder 75 "$(locks)" "$(with "$POLICIES/holder.bpf.o" locks --hint map)"
+less holder 75 "$(served locks)" "$(with "$POLICIES/holder.bpf.o" served locks --hint map)"
 
 # Few CPUs for little work: back to CPU 0 as soon as that is idle.
 less pack 75 "$(with "$POLICIES/pack.bpf.o" pack)" "$(pack)"
