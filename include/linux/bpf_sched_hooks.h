@@ -90,9 +90,9 @@ BPF_SCHED_HOOK(cfs_wakeup_preempt_entity,
  *
  * Should the request of @curr go on or end, while another fair task wants to run?
  * Asked in update_curr() where the request is used up, or its protection ends before,
- * unless a reschedule is pending already, and at each tick in between. Not asked
- * for a task that is about to sleep, nor for a SCHED_IDLE task, which gives way to
- * all others. @curr need not be ``current``.
+ * unless a reschedule is pending already, at each tick in between, and at the hrtick,
+ * where it is about to be used up. Not asked for a task that is about to sleep, nor for
+ * a SCHED_IDLE task, which gives way to all others. @curr need not be ``current``.
  *
  * @curr: the entity whose request it is.
  *

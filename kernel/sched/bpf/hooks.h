@@ -28,7 +28,7 @@
 enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct *p,
 					      int wake_flags);
 void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se);
-void __bpf_sched_tick(struct rq *rq, struct sched_entity *se);
+bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued);
 bool __bpf_sched_next_request(struct rq *rq, struct sched_entity *se);
 u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice);
 void __bpf_sched_yield(struct sched_entity *se);
@@ -67,11 +67,17 @@ static __always_inline void bpf_sched_request(struct rq *rq, struct sched_entity
 		__bpf_sched_request_over(rq, se);
 }
 
-/* The tick, whose run time has yet to be accounted: a request may end here. */
-static __always_inline void bpf_sched_tick(struct rq *rq, struct sched_entity *se)
+/*
+ * The tick, whose run time has yet to be accounted: a request may end here. True: it was
+ * the hrtick (@queued), where one is to end, and this one goes on.
+ */
+static __always_inline bool
+bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
 {
 	if (bpf_sched_hook_enabled(cfs_check_preempt_tick))
-		__bpf_sched_tick(rq, se);
+		return __bpf_sched_tick(rq, se, queued);
+
+	return false;
 }
 
 /*
@@ -144,7 +150,10 @@ bpf_sched_wakeup(struct rq *rq, struct task_struct *p, int wake_flags)
 }
 
 static inline void bpf_sched_request(struct rq *rq, struct sched_entity *se) {}
-static inline void bpf_sched_tick(struct rq *rq, struct sched_entity *se) {}
+static inline bool bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
+{
+	return false;
+}
 
 static inline bool bpf_sched_next_request(struct rq *rq, struct sched_entity *se)
 {

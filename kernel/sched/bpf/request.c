@@ -234,7 +234,27 @@ void __bpf_sched_request_over(struct rq *rq, struct sched_entity *se)
 		end_or_grow(&q, ret);
 }
 
-void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
+/*
+ * The hrtick would reschedule, and who has had more than its share is not kept then. It
+ * may be early, as it counts time that interrupts take: update_curr() asks about what is
+ * used up only.
+ */
+static bool goes_on(struct rq *rq, struct sched_entity *se)
+{
+	u64 end;
+
+	fair_sched_class.update_curr(rq);
+	if (!is_open(rq, se))
+		return false;
+
+	end = se->vruntime + to_virtual(se, TICK_NSEC);
+	if (!bpf_sched_is_over(se, se->vruntime) && (s64)(end - se->vprot) > 0)
+		__bpf_sched_request_over(rq, se);
+
+	return (s64)(end - se->vprot) <= 0;
+}
+
+bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
 {
 	struct bpf_sched_ask_cfs_check_preempt_tick q __uninitialized;
 	struct task_struct *p = task_of(se);
@@ -243,10 +263,13 @@ void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 
 	lockdep_assert_rq_held(rq);
 
+	if (queued)
+		return goes_on(rq, se);
+
 	/* If it is over when this is accounted, bpf_sched_request() asks. */
 	pending = max_t(s64, rq_clock_task(rq) - se->exec_start, 0);
 	if (bpf_sched_is_over(se, se->vruntime + to_virtual(se, pending)) || !is_open(rq, se))
-		return;
+		return false;
 
 	q.arg.curr = se;
 	q.arg.delta_exec = se->sum_exec_runtime - se->prev_sum_exec_runtime + pending;
@@ -254,6 +277,8 @@ void __bpf_sched_tick(struct rq *rq, struct sched_entity *se)
 	/* Else it goes on as it is. */
 	if (unlikely(ret > 0))
 		end_or_grow(&q, ret);
+
+	return false;
 }
 
 /* The size of a request that an answer @ret makes of the usual one, @slice. */
