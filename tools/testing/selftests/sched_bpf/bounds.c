@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <sched.h>
+#include <time.h>
 
 #include <bpf/libbpf.h>
 
@@ -398,6 +399,19 @@ TEST_F(bounds, preempt_goes_before_keep)
 	load_stop(&sleeper);
 	for (i = 0; i < 2; i++)
 		load_stop(&hogs[i]);
+}
+
+/*
+ * Most machines end requests by the hrtick, which reschedules whatever was answered, unless
+ * it is kept from that. All of the above is to be seen with it.
+ */
+TEST(timers_are_precise)
+{
+	struct timespec resolution;
+
+	ASSERT_EQ(0, clock_getres(CLOCK_MONOTONIC, &resolution));
+	EXPECT_EQ(0, resolution.tv_sec);
+	EXPECT_EQ(1, resolution.tv_nsec);
 }
 
 TEST_HARNESS_MAIN
