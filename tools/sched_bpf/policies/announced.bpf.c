@@ -27,11 +27,12 @@
 /* Set before the policy is loaded, in nanoseconds. */
 const volatile u64 soon_ns = 15 * 1000 * 1000;	/* no announced work interrupts what ends so soon */
 const volatile u64 others_ns = 8 * 1000 * 1000;	/* and nobody else what ends so soon */
+const volatile u64 spare_ns = 1000 * 1000;	/* how much longer than announced work may take */
 
 /* What is announced of a thread. All times in nanoseconds. */
 struct work {
 	u64 length;	/* CPU time that it will take */
-	u64 end;	/* sum_exec_runtime where it will end; whoever announces writes 0 */
+	u64 end;	/* sum_exec_runtime where it will have ended; whoever announces writes 0 */
 };
 
 struct {
@@ -42,20 +43,25 @@ struct {
 	__type(value, struct work);
 } announced SEC(".maps");
 
-/* What remains of the work of an entity, 0 if that is not known or has lasted longer. */
+/*
+ * What remains of the work of an entity, 0 if that is not known or has lasted longer. With
+ * some to spare: who is interrupted just before the end, as more was to do than was known,
+ * has had more than its share and waits for all others.
+ */
 static u64 remaining(struct sched_entity *se)
 {
-	u64 now = se->sum_exec_runtime;
+	u64 most, now = se->sum_exec_runtime;
 	u32 tid = bpf_sched_entity_to_tgidpid(se);
 	struct work *work = bpf_map_lookup_elem(&announced, &tid);
 
 	if (!work)
 		return 0;
 
+	most = work->length + work->length / 8 + spare_ns;
 	if (!work->end)
-		work->end = now + work->length;
+		work->end = now + most;
 	/* More than all of it: the thread id was another's. */
-	if (now >= work->end || work->end - now > work->length)
+	if (now >= work->end || work->end - now > most)
 		return 0;
 
 	return work->end - now;
