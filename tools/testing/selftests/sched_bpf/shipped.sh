@@ -126,7 +126,7 @@ less announced 75 "$(with "$POLICIES/announced.bpf.o" functions --announce map)"
 # Who wakes up waits less, though nobody is told who that will be; and threads of a service
 # that wake each other get all of their share.
 less learned 85 "$(with "$POLICIES/learned.bpf.o" mix)" "$(mix)"
-less learned_full_load 90 "$(served requests)" "$(with "$POLICIES/learned.bpf.o" served requests)"
+less learned_full_load 95 "$(served requests)" "$(with "$POLICIES/learned.bpf.o" served requests)"
 
 # Who holds a lock goes on, so that the others can.
 less holder 75 "$(served locks)" "$(with "$POLICIES/holder.bpf.o" served locks --hint map)"
