@@ -208,9 +208,9 @@ TEST_F(guard, not_slow)
 	struct counters c;
 
 	ASSERT_EQ(0, set_knob("max_share", 50));
-	ATTACH(loops);
+	ATTACH(loops_short);
 	sleep_ms(3000);
-	ASSERT_EQ(0, read_counters("loops", TICK, &c));
+	ASSERT_EQ(0, read_counters("loops_short", TICK, &c));
 	EXPECT_GT(c.calls, 100);
 	EXPECT_GT(c.timed, 0);
 	EXPECT_EQ(0, MESSAGES(TOO_MUCH));
