@@ -94,6 +94,18 @@ struct Latency {
     forgotten: Counter,
 }
 
+impl Latency {
+    /// Does `task` run shortly, as far as is known?
+    fn is_short(&self, cx: &RqLocked<'_>, task: Task<'_>) -> bool {
+        let short = Nanos::from_micros(module_parameters::short_us.value());
+        let pattern = self.patterns.get_or_default(cx, task);
+
+        pattern
+            .and_then(|pattern| pattern.run.get())
+            .is_some_and(|run| run <= short)
+    }
+}
+
 impl PolicyModule for Latency {
     fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
         let policy = Self {
@@ -109,6 +121,21 @@ impl PolicyModule for Latency {
 #[vtable]
 impl Policy for Latency {
     const NAME: &'static CStr = c"latency";
+
+    /// A preemption that is lazy waits for the tick, if who runs makes no system call.
+    fn check_preempt_wakeup(
+        &self,
+        cx: &RqLocked<'_>,
+        curr: Task<'_>,
+        wakee: Task<'_>,
+        _: WakeFlags,
+    ) -> Wakeup {
+        if self.is_short(cx, wakee) && !self.is_short(cx, curr) {
+            Wakeup::PreemptNow
+        } else {
+            Wakeup::NoOpinion
+        }
+    }
 
     fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
         let task = se.task()?;

@@ -107,7 +107,7 @@ impl Policy for Protect {
         let (curr, wakee) = (curr.entity(cx), wakee.entity(cx));
 
         match (self.contains(curr), self.contains(wakee)) {
-            (false, true) => Wakeup::Preempt,
+            (false, true) => Wakeup::PreemptNow,
             (true, false) => Wakeup::NoPreempt,
             _ => Wakeup::NoOpinion,
         }

@@ -3,7 +3,7 @@
  * Who wakes up gets a short request, whoever it is: nobody is told which task is interactive,
  * and one that turns to computing is out of it once it has run for short_ns. A wakee with
  * a shorter request than that of the running task preempts, if it has had no more than its
- * share; so does a task that has waited for its share, at a tick.
+ * share, and at once where that one computes; so does a task that has waited for its share, at a tick.
  *
  * Who computes has requests as without a policy. The longest waits are of those who have just
  * done so, and have had more than their share, by such a request at most.
@@ -67,6 +67,19 @@ int BPF_PROG(learned_slice, struct sched_entity *se)
 	return now.woke_at - run->woke_at < short_ns ? SHORTEST_NS : 0;
 }
 
+/* A preemption that is lazy waits for the tick, if who runs makes no system call. */
+SEC("struct_ops")
+int BPF_PROG(learned_wakeup, struct task_struct *curr)
+{
+	u32 tid = bpf_sched_entity_to_tgidpid(&curr->se);
+	struct run *run = bpf_map_lookup_elem(&runs, &tid);
+
+	if (!run || curr->se.sum_exec_runtime - run->woke_at < short_ns)
+		return BPF_SCHED_NO_OPINION;
+
+	return BPF_SCHED_PREEMPT_NOW;
+}
+
 SEC("struct_ops")
 int BPF_PROG(learned_tick, struct sched_entity *curr)
 {
@@ -75,9 +88,10 @@ int BPF_PROG(learned_tick, struct sched_entity *curr)
 
 SEC(".struct_ops.link")
 struct bpf_sched_ops learned = {
-	.cfs_check_preempt_tick	= (void *)learned_tick,
-	.cfs_slice		= (void *)learned_slice,
-	.name			= "learned",
+	.cfs_check_preempt_wakeup	= (void *)learned_wakeup,
+	.cfs_check_preempt_tick		= (void *)learned_tick,
+	.cfs_slice			= (void *)learned_slice,
+	.name				= "learned",
 };
 
 char LICENSE[] SEC("license") = "GPL";

@@ -3,7 +3,7 @@
  * Protects and prefers a target: a task, a process, the cgroup that it is attached to
  * with all below it, or every task.
  *
- * - A wakee of the target preempts a task outside it; the reverse is refused.
+ * - A wakee of the target preempts a task outside it at once; the reverse is refused.
  * - A running task of the target keeps its CPU until it has run for the cap.
  * - Of two tasks that are both in the target, or both not, EEVDF decides.
  * - If every task is the target no wakee preempts.
@@ -41,10 +41,14 @@ static bool in_target(struct sched_entity *se, const struct bpf_sched_policy *th
 static int wakeup_answer(struct sched_entity *curr, struct sched_entity *se,
 			 const struct bpf_sched_policy *this)
 {
+	int more;
+
 	if (mode == MODE_ALL)
 		return -1;
 
-	return in_target(se, this) - in_target(curr, this);
+	more = in_target(se, this) - in_target(curr, this);
+	/* A preemption that is lazy waits for the tick, if who runs makes no system call. */
+	return more > 0 ? BPF_SCHED_PREEMPT_NOW : more;
 }
 
 SEC("struct_ops")
