@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Who wakes up gets a short request, whoever it is: nobody is told which task is interactive,
- * and one that turns to computing is out of it once it has run for short_ns. A wakee with
- * a shorter request than that of the running task preempts, if it has had no more than its
- * share, and at once where that one computes; so does a task that has waited for its share, at a tick.
+ * and one that turns to computing is out of it once it has run for short_ns. A wakee with a
+ * shorter request than that of the running task preempts, if it has had no more than its
+ * share, and at once where that one computes; so does a task that has waited for its share,
+ * at a tick.
  *
  * Who computes has requests as without a policy. The longest waits are of those who have just
  * done so, and have had more than their share, by such a request at most.
