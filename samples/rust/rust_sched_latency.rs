@@ -97,13 +97,17 @@ struct Latency {
 impl Latency {
     /// Does `task` run shortly, as far as is known?
     fn is_short(&self, cx: &RqLocked<'_>, task: Task<'_>) -> bool {
-        let short = Nanos::from_micros(module_parameters::short_us.value());
-        let pattern = self.patterns.get_or_default(cx, task);
+        let pattern = self.patterns.get(cx, task);
 
         pattern
             .and_then(|pattern| pattern.run.get())
-            .is_some_and(|run| run <= short)
+            .is_some_and(is_short_run)
     }
+}
+
+/// Is `run` what the parameter calls short?
+fn is_short_run(run: Nanos) -> bool {
+    run <= Nanos::from_micros(module_parameters::short_us.value())
 }
 
 impl PolicyModule for Latency {
@@ -139,7 +143,6 @@ impl Policy for Latency {
 
     fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
         let task = se.task()?;
-        let short = Nanos::from_micros(module_parameters::short_us.value());
         let Some(pattern) = self.patterns.get_or_default(cx, task) else {
             self.forgotten.add(cx, 1);
             return None;
@@ -147,7 +150,7 @@ impl Policy for Latency {
         let run = pattern.learn(cx, task)?;
         let request = Nanos::new(run.as_nanos().saturating_mul(2)).max(SHORTEST);
 
-        (run <= short && request < stock).then_some(request)
+        (is_short_run(run) && request < stock).then_some(request)
     }
 
     fn stats(&self, stats: &mut Stats<'_>) {

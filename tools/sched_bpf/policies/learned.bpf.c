@@ -49,6 +49,12 @@ static u64 sleeps_of(struct sched_entity *se)
 	return p->nvcsw;
 }
 
+/* Has it run only shortly since it woke up, having run for @exec in all? */
+static bool is_short(const struct run *run, u64 exec)
+{
+	return exec - run->woke_at < short_ns;
+}
+
 SEC("struct_ops")
 int BPF_PROG(learned_slice, struct sched_entity *se)
 {
@@ -65,7 +71,7 @@ int BPF_PROG(learned_slice, struct sched_entity *se)
 	if (now.sleeps != run->sleeps || now.woke_at < run->woke_at)
 		*run = now;
 
-	return now.woke_at - run->woke_at < short_ns ? SHORTEST_NS : 0;
+	return is_short(run, now.woke_at) ? SHORTEST_NS : 0;
 }
 
 /* A preemption that is lazy waits for the tick, if who runs makes no system call. */
@@ -75,7 +81,7 @@ int BPF_PROG(learned_wakeup, struct task_struct *curr)
 	u32 tid = bpf_sched_entity_to_tgidpid(&curr->se);
 	struct run *run = bpf_map_lookup_elem(&runs, &tid);
 
-	if (!run || curr->se.sum_exec_runtime - run->woke_at < short_ns)
+	if (!run || is_short(run, curr->se.sum_exec_runtime))
 		return BPF_SCHED_NO_OPINION;
 
 	return BPF_SCHED_PREEMPT_NOW;
