@@ -96,7 +96,7 @@ static __always_inline bool bpf_sched_next_request(struct rq *rq, struct sched_e
 
 /*
  * The size of a request of @se, which is being placed and has no slice of its own: @slice,
- * if nobody says something else.
+ * if nobody says something else. What it is owed may be less after that.
  */
 static __always_inline u64
 bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)

@@ -7,8 +7,8 @@
  * EEVDF does the rest: who is picked, and what each task owes or is owed. Nothing
  * of that is kept here. What a granted request lets a task run too much is a debt
  * of at most its size, -r_max < lag, and the same is owed to others. That must not be
- * forgotten: entity_lag() limits lags by the largest slice of the rq, so a slice is as
- * large as the lag of its task, see covering_size().
+ * forgotten: entity_lag() limits lags by the largest slice of the rq, so a slice covers
+ * the lag of its task, see covering_size().
  */
 
 #include <linux/math64.h>
@@ -317,14 +317,12 @@ static __always_inline bool exceeds(const struct sched_entity *se, s64 lag, u64 
 }
 
 /*
- * A size of the request of @se that covers @lag of virtual time, @size at least: what is
- * more than the largest slice of an rq, and a tick, would be forgiven, or lost where @se
- * comes to, see entity_lag().
+ * A size that covers a lag of @service, @size at least: what is more than the largest slice
+ * of an rq, and a tick, would be forgiven, or lost where @se comes to, see entity_lag().
  */
-static noinline u64 covering_size(const struct sched_entity *se, u64 size, u64 lag)
+static u64 covering_size(u64 size, u64 service)
 {
-	return clamp(to_service(se, lag), size,
-		     max(size, READ_ONCE(bpf_sched_max_slice_ns.val)));
+	return clamp(service, size, max(size, READ_ONCE(bpf_sched_max_slice_ns.val)));
 }
 
 /* The size of a request of @se, which is to be @slice if nobody says something else. */
@@ -361,7 +359,7 @@ bool __bpf_sched_next_request(struct rq *rq, struct sched_entity *se)
 	/* avg_vruntime() of update_deadline() has moved that to V. */
 	debt = se->vruntime - rq->cfs.zero_vruntime;
 	if (unlikely(exceeds(se, debt, size + TICK_NSEC)))
-		size = covering_size(se, size, debt);
+		size = covering_size(size, to_service(se, debt));
 	if (size != se->slice) {
 		se->slice = size;
 		se->deadline = se->vruntime + to_virtual(se, size);
@@ -370,19 +368,50 @@ bool __bpf_sched_next_request(struct rq *rq, struct sched_entity *se)
 	return true;
 }
 
-/* Here it may also have a credit from waiting for others, maybe on another CPU. */
+/*
+ * Who sleeps does not want what it is owed: as a debt is, a credit is paid off meanwhile at
+ * the rate at which @se would be served. It may be as large as the longest request, where
+ * EEVDF has a base slice mostly, and if it comes and goes it moves the virtual time each
+ * time, and others with it, who come and go themselves. What entity_lag() allows if nobody
+ * has been granted more than the usual @slice is kept. On another CPU exec_start is zero, and
+ * how long @se has slept is not known.
+ */
+static noinline void pay_credit(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	const struct sched_entity *curr = rq->cfs.curr;
+	s64 asleep = rq_clock_task(rq) - se->exec_start;
+	s64 least = to_virtual(se, slice + TICK_NSEC);
+	u64 weight = se->h_load.weight;
+
+	if (!se->exec_start || asleep <= 0)
+		return;
+
+	/* A minute suffices for all, and is no overflow. */
+	asleep = min(asleep, 60LL * NSEC_PER_SEC);
+	weight += (u64)rq->cfs.sum_weight << rq->cfs.sum_shift;
+	if (curr && curr->on_rq)
+		weight += curr->h_load.weight;
+	se->vlag -= mul_u64_u64_div_u64(asleep, NICE_0_LOAD, weight);
+	se->vlag = max(se->vlag, least);
+}
+
 u64 __bpf_sched_place_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 {
 	u64 size;
 
-	/* It is no new request but the rest of one, see place_entity(). */
+	/* No new request but the rest of one, see place_entity(), where it was moved. */
 	if (sched_feat(PLACE_REL_DEADLINE) && se->rel_deadline)
 		return exceeds(se, se->vlag, se->slice) ?
-		       covering_size(se, se->slice, se->vlag) : se->slice;
+		       covering_size(se->slice, to_service(se, se->vlag)) : se->slice;
 
+	if (unlikely(exceeds(se, se->vlag, slice + TICK_NSEC)) && !bpf_sched_core_is_taken(rq))
+		pay_credit(rq, se, slice);
 	size = asked_slice(rq, se, slice);
-	if (unlikely(se->slice > size) || unlikely(exceeds(se, se->vlag, size)))
-		return covering_size(se, size, abs(se->vlag));
+	/* A tick more each time that it sleeps would be owed for nothing. */
+	if (unlikely(exceeds(se, se->vlag, size + TICK_NSEC)))
+		return covering_size(size, to_service(se, se->vlag) - TICK_NSEC);
+	if (unlikely(se->slice > size) && se->vlag < 0)
+		return covering_size(size, to_service(se, -se->vlag));
 
 	return size;
 }

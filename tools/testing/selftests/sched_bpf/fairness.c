@@ -43,6 +43,7 @@
 #define WARMUP		250	/* until averages of the load have settled */
 #define STOCK		1000	/* twice */
 #define HOSTILE		1600
+#define RANDOMLY	6400	/* what is for a task as often as against it adds up slowly */
 #define AFTER		500
 #define TWO_REQUESTS	250	/* until AFTER, at least */
 #define MAX_SETTLE	1000	/* and at most */
@@ -53,14 +54,17 @@
 
 #define EVERYBODY(...)	.one = { __VA_ARGS__ }, .others = { __VA_ARGS__ }
 
+enum { EXTEND_ONE, KEEP_ONE, KEEP_ALL, NR_KEEP };
+
 static const struct policy_attr {
 	const char *name;
 	struct opinion one, others;
 	enum mode mode;
 } policies[] = {
 	/* One of these is tried on each load. */
-	{ "keep one", .one = { .tick = -1, .runs = -1 } },
-	{ "keep all", EVERYBODY(.tick = -1, .runs = -1) },
+	[EXTEND_ONE] = { "extend one", .one = { .tick = -1 } },
+	[KEEP_ONE] = { "keep one", .one = { .tick = -1, .runs = -1 } },
+	[KEEP_ALL] = { "keep all", EVERYBODY(.tick = -1, .runs = -1) },
 	/* Some of these. */
 	{ "favour one", .one = { .tick = -1, .runs = -1, .wakes = 2, .slice = MAX_SLICE },
 			.others = { .tick = 1, .wakes = -1, .slice = MIN_SLICE } },
@@ -80,7 +84,6 @@ static const struct policy_attr {
 };
 
 #define NR_POLICIES	ARRAY_SIZE(policies)
-#define NR_KEEP		2
 #define NR_SOME		2
 
 static bool is_tried(unsigned int scenario, unsigned int policy)
@@ -340,6 +343,15 @@ SCENARIO(core,
 		{ .nr = 1, .load.on_test_cpu = true, .judged = LEAST, .percent = 15 },
 	},
 	.cookies = true, .everywhere = true,
+);
+
+/* It sleeps before it had what it is owed, and does not preempt. */
+SCENARIO(blocker,
+	.rows = {
+		{ .nr = 1, .judged = NEITHER },
+		{ .nr = 1, .load = { RUNS(5000, 1000), .policy = SCHED_BATCH },
+		  .judged = LEAST, .percent = 30 },
+	},
 );
 
 /* As nothing the loads do delays it, its samples and changes come in time. */
@@ -609,7 +621,7 @@ static void try_policy(struct __test_metadata *_metadata, FIXTURE_DATA(fairness)
 	ASSERT_EQ(0, start_loads(self));
 	link = attach(self->skel, &policies[p], self->loads[0].pid, self->variant->everywhere);
 	ASSERT_NE(NULL, link);
-	record(self, &self->trace, HOSTILE);
+	record(self, &self->trace, policies[p].mode == RANDOM ? RANDOMLY : HOSTILE);
 	asked = opinions();
 	with = judge(self, request_us() + tick_us() + between_changes_us(self));
 	/* The loads may have inherited the link. */
@@ -709,7 +721,7 @@ TEST_F_TIMEOUT(starvation, starve, 120)
 	struct load_attr attrs[3] = {
 		{ .kind = HOG }, { .kind = HOG }, { RUNS(20000, 20000), .on_test_cpu = true },
 	};
-	const struct policy_attr *keep_one = &policies[0];
+	const struct policy_attr *keep_one = &policies[KEEP_ONE];
 	int stock[2], kept[3], after[3], usual, i;
 	struct counters c;
 
@@ -815,7 +827,7 @@ static struct kernel_work time_kernel_work(void)
 TEST_F_TIMEOUT(starvation, kernel_threads, 300)
 {
 	const struct load_attr attr = { .kind = HOG };
-	const struct policy_attr *keep_all = &policies[1];
+	const struct policy_attr *keep_all = &policies[KEEP_ALL];
 	const long round = NR_HOGS * request_us() / 1000;
 	struct kernel_work stock, kept;
 	struct load rcu = {};

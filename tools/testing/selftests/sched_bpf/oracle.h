@@ -9,7 +9,7 @@
 #include "lib.h"
 
 #define MAX_TASKS	26
-#define MAX_SAMPLES	128
+#define MAX_SAMPLES	512
 
 /* What tasks have had, read now and then. */
 struct trace {

@@ -10,6 +10,7 @@ source "$DIR/../kselftest/ktap_helpers.sh"
 BPFTOOL=$DIR/bpftool
 POLICIES=$(dirname "$(readlink -f "$(command -v sched-bpf)")")/../policies
 OUT=$(mktemp)
+CGROUP=/sys/fs/cgroup/sched_bpf_shipped
 SECONDS_OF_LOAD=4
 
 # with POLICY COMMAND...: while it is attached, which is POLICY's file and options.
@@ -61,6 +62,16 @@ served()
 		awk '/^function/ { sum += $2 } END { printf "%d", sum / 1e6 }'
 }
 
+# worst_wait: of hogs in one cgroup, in microseconds, beside a service in another.
+worst_wait()
+{
+	sched-bpf-load hogs --count 4 --seconds "$SECONDS_OF_LOAD" \
+		--cgroup "$CGROUP/hogs" > "$OUT.hogs" &
+	sched-bpf-load serve --seconds "$SECONDS_OF_LOAD" --cgroup "$CGROUP/service" > "$OUT"
+	wait $!
+	awk '$1 == "wait_max_us" { print $2 }' "$OUT.hogs"
+}
+
 # Programs in bash: sleep and run shortly, or for some ms now and then, or run.
 SLEEP='exec {fd}<> <(:); work() { read -t $1 -u $fd; for ((i = 0; i < $2; i++)); do :; done; }'
 SLEEPER="$SLEEP; while :; do work 0.01 50; done"
@@ -106,7 +117,7 @@ pack()
 }
 
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 10
 
 # wakee beside its waker
 beside()
@@ -139,5 +150,15 @@ less pack 75 "$(with "$POLICIES/pack.bpf.o" pack)" "$(pack)"
 prefer="$POLICIES/prefer.bpf.o --set cpus=2"
 less prefer 40 "$(run_on_1 0 "$SLEEPER")" "$(with "$prefer" run_on_1 0 "$SLEEPER")"
 less prefer_spills 150 "$(with "$prefer" run_on_1 0 "$HOG" "$HOG")" "$(run_on_1 0 "$HOG" "$HOG")"
+
+# One in the shadow changes nothing, nor one that was attached before.
+mkdir "$CGROUP"
+for cgroup in "${CGROUP%/*}" "$CGROUP"; do echo +cpu > "$cgroup/cgroup.subtree_control"; done
+mkdir "$CGROUP/hogs" "$CGROUP/service"
+stock=$(worst_wait)
+less shadow 200 "$(with "$POLICIES/learned.bpf.o --shadow" worst_wait)" "$stock"
+less after_the_shadow 200 "$(worst_wait)" "$stock"
+rmdir "$CGROUP/hogs" "$CGROUP/service" "$CGROUP"
+echo -cpu > "${CGROUP%/*}/cgroup.subtree_control"
 
 ktap_finished
