@@ -23,8 +23,7 @@
 
 /* Set before the policy is loaded, in nanoseconds. */
 const volatile u64 short_ns = 1000 * 1000;	/* who has run so long is not interactive */
-
-#define SHORTEST_NS	(100 * 1000)		/* the shortest request that there is */
+const volatile u64 request_ns = 350 * 1000;	/* its request; most turns fit in one */
 
 struct run {
 	u64 woke_at;	/* its sum_exec_runtime then, in nanoseconds */
@@ -71,7 +70,7 @@ int BPF_PROG(learned_slice, struct sched_entity *se)
 	if (now.sleeps != run->sleeps || now.woke_at < run->woke_at)
 		*run = now;
 
-	return is_short(run, now.woke_at) ? SHORTEST_NS : 0;
+	return is_short(run, now.woke_at) ? request_ns : 0;
 }
 
 /* A preemption that is lazy waits for the tick, if who runs makes no system call. */

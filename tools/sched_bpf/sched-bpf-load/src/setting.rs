@@ -257,8 +257,8 @@ fn policy(name: &str, policies: &Path) -> Setting {
 ///
 /// `coarse` leaves out those between others that differ little.
 pub fn settings(load: Load, policies: &Path, scx: &[PathBuf], coarse: bool) -> Vec<Setting> {
-    const SLICES_US: [u64; 4] = [100, 1_000, 10_000, 100_000];
-    let ends = [SLICES_US[0], SLICES_US[3]];
+    const SLICES_US: [u64; 5] = [100, 300, 1_000, 10_000, 100_000];
+    let ends = [SLICES_US[0], SLICES_US[4]];
     let mut all = vec![
         Setting::new(Kind::Stock, "stock"),
         Setting::new(Kind::Again, "stock again"),
@@ -348,11 +348,11 @@ mod tests {
     fn coarse_leaves_out() {
         let left_out = |load| counted(load, true, false) - counted(load, true, true);
 
-        assert_eq!(left_out(Load::Functions), 5);
-        assert_eq!(left_out(Load::Mix), 4);
-        assert_eq!(left_out(Load::Locks), 7);
-        assert_eq!(left_out(Load::Frames), 6);
-        assert_eq!(left_out(Load::Overload), 6);
+        assert_eq!(left_out(Load::Functions), 6);
+        assert_eq!(left_out(Load::Mix), 5);
+        assert_eq!(left_out(Load::Locks), 9);
+        assert_eq!(left_out(Load::Frames), 8);
+        assert_eq!(left_out(Load::Overload), 8);
     }
 
     #[test]

@@ -115,7 +115,7 @@ check state_is_asked "$(rows "\$5")" -gt 100
 record learned "$POLICIES/learned.bpf.o"
 replayed learned 0 "^0 answers differ" learned "$POLICIES/learned.bpf.o"
 replayed set_otherwise 1 \
-	"cfs_slice after [0-9.]+ s on CPU [01], about .*: 100000 recorded, 0 now" \
+	"cfs_slice after [0-9.]+ s on CPU [01], about .*: 350000 recorded, 0 now" \
 	learned "$POLICIES/learned.bpf.o" --set short_ns=0 --show 1000000
 replay learned "$POLICIES/learned.bpf.o" --set short_ns=0 --show 3 > "$WORK/report"
 check shown "$(grep -c " recorded, .* now" "$WORK/report")" -eq 3
