@@ -65,6 +65,12 @@ static u64 credit_of(const struct sched_entity *se, u64 average)
 	return credit > 0 ? to_service(se, credit) : 0;
 }
 
+/* The weight of all who wait on @cfs_rq. The sum that it has is rounded. */
+static u64 waiting_weight(const struct cfs_rq *cfs_rq)
+{
+	return (u64)cfs_rq->sum_weight << cfs_rq->sum_shift;
+}
+
 /*
  * The largest credit that one of those who wait for @se may have when its turn comes, if
  * @se stops now. It waits for those with an earlier deadline, and V moves on meanwhile from
@@ -75,7 +81,7 @@ static u64 largest_credit(struct rq *rq, const struct sched_entity *se, u64 aver
 {
 	struct cfs_rq *cfs_rq = &rq->cfs;
 	struct rb_node *node, *first = rb_first_cached(&cfs_rq->tasks_timeline);
-	u64 weight = ((u64)cfs_rq->sum_weight << cfs_rq->sum_shift) + se->h_load.weight;
+	u64 weight = waiting_weight(cfs_rq) + se->h_load.weight;
 	u64 credit, others, ahead = 0, all = 0, largest = 0;
 	const struct sched_entity *waiter;
 	s64 remaining = weight;
@@ -381,14 +387,13 @@ static noinline void pay_credit(struct rq *rq, struct sched_entity *se, u64 slic
 	const struct sched_entity *curr = rq->cfs.curr;
 	s64 asleep = rq_clock_task(rq) - se->exec_start;
 	s64 least = to_virtual(se, slice + TICK_NSEC);
-	u64 weight = se->h_load.weight;
+	u64 weight = waiting_weight(&rq->cfs) + se->h_load.weight;
 
 	if (!se->exec_start || asleep <= 0)
 		return;
 
 	/* A minute suffices for all, and is no overflow. */
 	asleep = min(asleep, 60LL * NSEC_PER_SEC);
-	weight += (u64)rq->cfs.sum_weight << rq->cfs.sum_shift;
 	if (curr && curr->on_rq)
 		weight += curr->h_load.weight;
 	se->vlag -= mul_u64_u64_div_u64(asleep, NICE_0_LOAD, weight);
