@@ -86,7 +86,7 @@ static const struct policy_attr {
 #define NR_POLICIES	ARRAY_SIZE(policies)
 #define NR_SOME		2
 
-static bool is_tried(unsigned int scenario, unsigned int policy)
+static bool is_tried(unsigned int scenario, bool randomly, unsigned int policy)
 {
 	const char *env = getenv("SCHED_BPF_ORACLE");
 	unsigned int first = NR_SOME * scenario % (NR_POLICIES - NR_KEEP);
@@ -95,6 +95,8 @@ static bool is_tried(unsigned int scenario, unsigned int policy)
 		return !strcmp(env, "full") || !strcmp(env, policies[policy].name);
 	if (policy < NR_KEEP)
 		return policy == scenario % NR_KEEP;
+	if (randomly && policies[policy].mode == RANDOM)
+		return true;
 	policy -= NR_KEEP;
 	return policy >= first && policy < first + NR_SOME;
 }
@@ -193,6 +195,7 @@ FIXTURE_VARIANT(fairness) {
 	bool cookies;		/* each task has one of its own */
 	bool no_waker;		/* see start_waker() */
 	bool everywhere;	/* policies have opinions of both CPUs */
+	bool randomly;		/* random answers are one of the policies tried */
 	bool autogroup;		/* the tasks of the root are in one of their own */
 };
 
@@ -282,12 +285,16 @@ SCENARIO(heavy,
 	.rows = { { .nr = 1, .load.nice = -5 }, { .nr = 6, .load.nice = 5 } },
 );
 
-/* It goes to sleep with a debt, and is back soon. */
+/*
+ * It goes to sleep with a debt, and is back soon. What random answers took from the other one
+ * added up over seconds.
+ */
 SCENARIO(debtor,
 	.rows = {
 		{ .nr = 1, .load = { RUNS(30000, 3000) }, .judged = NEITHER },
 		{ .nr = 1, .judged = LEAST, .percent = 50 },
 	},
+	.randomly = true,
 );
 
 SCENARIO(sleepers,
@@ -665,7 +672,7 @@ TEST_F_TIMEOUT(fairness, service, 900)
 	stop_loads(self->loads, MAX_TASKS + 1);
 
 	for (p = 0; p < NR_POLICIES; p++) {
-		if (is_tried(scenario, p))
+		if (is_tried(scenario, variant->randomly, p))
 			try_policy(_metadata, self, p);
 	}
 }
