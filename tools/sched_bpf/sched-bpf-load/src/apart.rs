@@ -17,8 +17,8 @@ use crate::cgroup::{self, Cgroups};
 use crate::child::Child;
 use crate::cli::{ApartArgs, Part};
 use crate::cpu;
-use crate::functions::{Invocation, Seen};
 use crate::policy::Policy;
+use crate::seen::{Invocation, Seen};
 
 /// For how long the policy lets a task run, in milliseconds.
 const CAP_MS: u64 = 10;

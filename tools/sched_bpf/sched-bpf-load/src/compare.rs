@@ -14,9 +14,9 @@ use fastrand::Rng;
 use crate::child::Child;
 use crate::cli::CompareArgs;
 use crate::cpu;
-use crate::functions::Seen;
 use crate::policy;
 use crate::results::{self, Measured, Results};
+use crate::seen::Seen;
 use crate::setting::{self, Setting};
 
 /// Seeds of loads are small numbers, for people to type.

@@ -13,8 +13,8 @@ use anyhow::Result;
 
 use crate::apart;
 use crate::cli::FramesArgs;
-use crate::functions::Invocation;
 use crate::jobs;
+use crate::seen::Invocation;
 use crate::stages::{self, Shape};
 
 /// Time from a frame to the next, in nanoseconds.

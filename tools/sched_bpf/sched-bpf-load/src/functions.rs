@@ -4,10 +4,9 @@
 //! and whose lengths spread widely: each runs in a thread that waits for one. Beside them a
 //! bystander wakes up now and then, of whom nothing is announced.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Barrier;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
@@ -17,7 +16,8 @@ use nix::unistd::gettid;
 use crate::announce::Announcer;
 use crate::arrivals::{self, Arrival};
 use crate::cli::{AnnounceBy, FunctionsArgs};
-use crate::cpu::{self, Work};
+use crate::cpu;
+use crate::seen::{all_of, Invocation, Seen};
 use crate::setattr;
 
 /// How long the bystander sleeps.
@@ -49,17 +49,6 @@ impl Announce {
             Self::Setattr => setattr::slice(tid, ns),
         }
     }
-}
-
-/// What became of an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Invocation {
-    /// CPU time that it takes, in nanoseconds
-    pub length_ns: u64,
-    /// From when it was due until it ran first, in nanoseconds
-    pub wait_ns: u64,
-    /// From when it was due until its end, in nanoseconds
-    pub duration_ns: u64,
 }
 
 /// A thread that runs functions.
@@ -113,13 +102,8 @@ impl Worker {
             if length_ns == 0 {
                 return ready.map(|()| done);
             }
-            let wait_ns = begin.now_ns().saturating_sub(due_ns);
-            Work::of(length_ns, rounds_per_s).run();
-            done.push(Invocation {
-                length_ns,
-                wait_ns,
-                duration_ns: begin.now_ns().saturating_sub(due_ns),
-            });
+            let now_ns = || begin.now_ns();
+            done.push(Invocation::run(due_ns, length_ns, rounds_per_s, now_ns));
             self.free.store(true, Ordering::Release);
         }
     }
@@ -181,34 +165,15 @@ fn stand_by(
     while !stop.load(Ordering::Relaxed) {
         let due_ns = begin.now_ns() + BYSTANDER_SLEEPS.as_nanos() as u64;
         thread::sleep(BYSTANDER_SLEEPS);
-        let wait_ns = begin.now_ns().saturating_sub(due_ns);
-        Work::of(BYSTANDER_WORKS_NS, rounds_per_s).run();
-        done.push(Invocation {
-            length_ns: BYSTANDER_WORKS_NS,
-            wait_ns,
-            duration_ns: begin.now_ns().saturating_sub(due_ns),
-        });
+        let now_ns = || begin.now_ns();
+        done.push(Invocation::run(
+            due_ns,
+            BYSTANDER_WORKS_NS,
+            rounds_per_s,
+            now_ns,
+        ));
     }
     Ok(done)
-}
-
-/// What a run of the load saw.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The functions
-    pub functions: Vec<Invocation>,
-    /// The turns of the bystander
-    pub bystander: Vec<Invocation>,
-}
-
-/// What became of the invocations of all these threads.
-pub fn all_of(threads: Vec<ScopedJoinHandle<Result<Vec<Invocation>>>>) -> Result<Vec<Invocation>> {
-    let mut all = Vec::new();
-
-    for thread in threads {
-        all.append(&mut thread.join().expect("a thread panicked")?);
-    }
-    Ok(all)
 }
 
 /// Runs all invocations to their end.
@@ -257,82 +222,9 @@ fn run(args: &FunctionsArgs) -> Result<Seen> {
     })
 }
 
-impl Seen {
-    /// Reads what [`functions`] printed.
-    pub fn parse(text: &str) -> Result<Self> {
-        let mut seen = Self::default();
-
-        for line in text.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            let numbers: Vec<u64> = words[1..].iter().flat_map(|word| word.parse()).collect();
-            let [length_ns, wait_ns, duration_ns] = numbers[..] else {
-                bail!("'{line}': a word and three numbers were expected");
-            };
-            let of = match words[0] {
-                FUNCTION => &mut seen.functions,
-                BYSTANDER => &mut seen.bystander,
-                other => bail!("'{other}': {FUNCTION} or {BYSTANDER} was expected"),
-            };
-            of.push(Invocation {
-                length_ns,
-                wait_ns,
-                duration_ns,
-            });
-        }
-        Ok(seen)
-    }
-
-    /// Takes what another has seen too.
-    pub fn append(&mut self, mut other: Self) {
-        self.functions.append(&mut other.functions);
-        self.bystander.append(&mut other.bystander);
-    }
-
-    /// As lines.
-    pub fn print(&self) -> String {
-        let mut text = String::new();
-
-        for (word, all) in [(FUNCTION, &self.functions), (BYSTANDER, &self.bystander)] {
-            for i in all {
-                let (length, wait, duration) = (i.length_ns, i.wait_ns, i.duration_ns);
-                // Writing to a string does not fail.
-                let _ = writeln!(text, "{word} {length} {wait} {duration}");
-            }
-        }
-        text
-    }
-}
-
-/// What a line of the output is about.
-const FUNCTION: &str = "function";
-const BYSTANDER: &str = "bystander";
-
 /// Runs the functions and prints a line for each invocation, and for each turn of the
 /// bystander: its length, the time until it ran, and until it ended, in nanoseconds.
 pub fn functions(args: &FunctionsArgs) -> Result<()> {
     print!("{}", run(args)?.print());
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_and_back() {
-        let one = Invocation {
-            length_ns: 1,
-            wait_ns: 2,
-            duration_ns: 3,
-        };
-        let seen = Seen {
-            functions: vec![one],
-            bystander: vec![one, one],
-        };
-
-        assert_eq!(Seen::parse(&seen.print()).unwrap(), seen);
-        assert!(Seen::parse("function 1 2").is_err());
-        assert!(Seen::parse("function 1 2 x").is_err());
-        assert!(Seen::parse("other 1 2 3").is_err());
-    }
 }

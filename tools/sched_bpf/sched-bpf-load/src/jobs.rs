@@ -20,7 +20,7 @@ use crate::arrivals::normal;
 use crate::child::Child;
 use crate::cli::{ComparedArgs, JobArgs};
 use crate::cpu::{self, Work};
-use crate::functions::{all_of, Invocation};
+use crate::seen::{all_of, Invocation};
 
 const MEDIAN_NS: f64 = 20e6;
 
@@ -61,12 +61,7 @@ fn slot(seed: u64, when: When) -> Result<Vec<Invocation>> {
         if when.is_over() {
             return Ok(done);
         }
-        let duration_ns = when.now_ns() - due_ns;
-        done.push(Invocation {
-            length_ns,
-            wait_ns: duration_ns.saturating_sub(length_ns),
-            duration_ns,
-        });
+        done.push(Invocation::lasted(length_ns, when.now_ns() - due_ns));
     }
 }
 

@@ -18,9 +18,9 @@ use crate::apart::{self, When};
 use crate::arrivals::exponential;
 use crate::cli::{HintBy, LocksArgs};
 use crate::cpu::{self, Work};
-use crate::functions::{all_of, Invocation};
 use crate::hint::{Hint, Slots};
 use crate::pieces;
+use crate::seen::{all_of, Invocation};
 use crate::setattr;
 
 /// What the threads share.

@@ -27,6 +27,7 @@ mod policy;
 mod report;
 mod requests;
 mod results;
+mod seen;
 mod serve;
 mod setattr;
 mod setting;

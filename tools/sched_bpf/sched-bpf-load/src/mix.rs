@@ -21,9 +21,9 @@ use crate::arrivals::exponential;
 use crate::cgroup::{self, Groups};
 use crate::child::Child;
 use crate::cli::MixArgs;
-use crate::cpu::{self, Work};
-use crate::functions::{Invocation, Seen};
+use crate::cpu;
 use crate::pieces;
+use crate::seen::{Invocation, Seen};
 use crate::setattr;
 
 /// Mean of an interactive turn, in nanoseconds.
@@ -93,15 +93,6 @@ fn task(args: &MixArgs, seed: u64, rounds_per_s: u64) -> Result<Seen> {
         rounds_per_s,
     };
     let end_ns = when.time.as_nanos() as u64;
-    let run = |due_ns: u64, length_ns: u64| {
-        let wait_ns = when.now_ns().saturating_sub(due_ns);
-        Work::of(length_ns, rounds_per_s).run();
-        Invocation {
-            length_ns,
-            wait_ns,
-            duration_ns: when.now_ns().saturating_sub(due_ns),
-        }
-    };
 
     while !when.is_over() {
         let mut due_ns = turns.begin(when.now_ns());
@@ -117,7 +108,9 @@ fn task(args: &MixArgs, seed: u64, rounds_per_s: u64) -> Result<Seen> {
                     break;
                 }
                 when.sleep_until(due_ns as u64);
-                seen.functions.push(run(due_ns as u64, SHORT_NS));
+                let due_ns = due_ns as u64;
+                let done = Invocation::run(due_ns, SHORT_NS, rounds_per_s, || when.now_ns());
+                seen.functions.push(done);
             }
             when.sleep_until(until_ns);
         }

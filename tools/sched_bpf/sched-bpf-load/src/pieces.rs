@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::apart::When;
 use crate::cpu::{self, Work};
-use crate::functions::Invocation;
+use crate::seen::Invocation;
 
 /// CPU time of a piece, in nanoseconds.
 const PIECE_NS: u64 = 1_000_000;
@@ -22,11 +22,7 @@ pub fn compute_until(begin: Instant, until: Duration, rounds_per_s: u64) -> Vec<
         let due = Instant::now();
         Work::of(PIECE_NS, rounds_per_s).run();
         let duration_ns = due.elapsed().as_nanos() as u64;
-        pieces.push(Invocation {
-            length_ns: PIECE_NS,
-            wait_ns: duration_ns.saturating_sub(PIECE_NS),
-            duration_ns,
-        });
+        pieces.push(Invocation::lasted(PIECE_NS, duration_ns));
     }
     pieces
 }

@@ -22,8 +22,8 @@ use crate::apart::{self, When};
 use crate::arrivals::exponential;
 use crate::cli::RequestsArgs;
 use crate::cpu::{self, Work};
-use crate::functions::{all_of, Invocation};
 use crate::pieces;
+use crate::seen::{all_of, Invocation};
 use crate::setattr;
 use crate::stages::Request;
 

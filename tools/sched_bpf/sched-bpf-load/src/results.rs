@@ -11,8 +11,8 @@ use sched_bpf_stats::{self as stats, Estimate, Figure, Row, Run};
 use crate::arrivals::LONG_NS;
 use crate::cli::Load;
 use crate::frames;
-use crate::functions::{Invocation, Seen};
 use crate::goals::Bound;
+use crate::seen::{Invocation, Seen};
 use crate::setting::{Kind, Setting};
 
 /// A quantile of so few values beyond it is no figure to rely on.

@@ -17,7 +17,7 @@ use crate::arrivals::exponential;
 use crate::chains::pipe;
 use crate::cli::ComparedArgs;
 use crate::cpu::{self, Work};
-use crate::functions::{all_of, Invocation};
+use crate::seen::{all_of, Invocation};
 use crate::setattr;
 
 /// The shape of requests.
@@ -112,11 +112,7 @@ impl Shared<'_> {
                 None => {
                     let duration_ns = self.when.now_ns().saturating_sub(request.due_ns);
                     let length_ns = request.works_ns.iter().sum();
-                    done.push(Invocation {
-                        length_ns,
-                        wait_ns: duration_ns.saturating_sub(length_ns),
-                        duration_ns,
-                    });
+                    done.push(Invocation::lasted(length_ns, duration_ns));
                 }
             }
         }
