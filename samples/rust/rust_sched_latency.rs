@@ -69,22 +69,33 @@ impl Last {
     fn advance(&self, now: u64) -> u64 {
         now.saturating_sub(self.0.xchg(now, Relaxed))
     }
+
+    /// As [`Last::advance`], but the last time remains that.
+    fn since(&self, now: u64) -> u64 {
+        now.saturating_sub(self.0.load(Relaxed))
+    }
 }
 
 impl Pattern {
-    /// How long `task` runs between two sleeps, with what is to be learned of those since its last
-    /// request; [`None`] if it has never slept.
-    fn learn(&self, cx: &RqLocked<'_>, task: Task<'_>) -> Option<Nanos> {
+    /// Learns from the sleeps of `task` since its last request.
+    fn learn(&self, cx: &RqLocked<'_>, task: Task<'_>) {
         let slept = self.nr_sleeps.advance(task.nr_sleeps() as u64);
 
-        if slept == 0 {
-            return self.run.get();
+        if slept > 0 {
+            let ran = self
+                .exec_time
+                .advance(task.entity(cx).exec_time().as_nanos());
+            self.run.add(Nanos::new(ran / slept));
         }
-        let ran = self
-            .exec_time
-            .advance(task.entity(cx).exec_time().as_nanos());
+    }
 
-        Some(self.run.add(Nanos::new(ran / slept)))
+    /// How long `task` runs between two sleeps, or has run since the last one if that is more: most
+    /// who compute for good have slept once. [`None`] if nothing has been learned.
+    fn run(&self, cx: &RqLocked<'_>, task: Task<'_>) -> Option<Nanos> {
+        let runs = self.run.get()?;
+        let ran = self.exec_time.since(task.entity(cx).exec_time().as_nanos());
+
+        Some(runs.max(Nanos::new(ran)))
     }
 }
 
@@ -100,7 +111,7 @@ impl Latency {
         let pattern = self.patterns.get(cx, task);
 
         pattern
-            .and_then(|pattern| pattern.run.get())
+            .and_then(|pattern| pattern.run(cx, task))
             .is_some_and(is_short_run)
     }
 }
@@ -147,7 +158,8 @@ impl Policy for Latency {
             self.forgotten.add(cx, 1);
             return None;
         };
-        let run = pattern.learn(cx, task)?;
+        pattern.learn(cx, task);
+        let run = pattern.run(cx, task)?;
         let request = Nanos::new(run.as_nanos().saturating_mul(2)).max(SHORTEST);
 
         (is_short_run(run) && request < stock).then_some(request)
