@@ -12,6 +12,7 @@ CGROUP=/sys/fs/cgroup/sched_bpf_ab
 KNOBS=/sys/kernel/bpf_sched
 WORK=$(mktemp -d)
 SHORT="--window 0.5 --burn-in 0.1 --shadow 0.5"
+SEEDS="1 2 3"
 
 # trial ARGUMENT...: writes report and HTML. A differs from itself by chance in one of 20
 # trials: then it is another one.
@@ -19,7 +20,7 @@ trial()
 {
 	local seed
 
-	for seed in 1 2 3; do
+	for seed in $SEEDS; do
 		# shellcheck disable=SC2086
 		"$TOOL" ab "$@" --all --measure "$CGROUP" $SHORT --seed "$seed" \
 			--html "$WORK/html" --json > "$WORK/json" 2> "$WORK/log" && return
@@ -151,13 +152,17 @@ status blocks 0 "^28 True$" \
 status html 0 "<svg" cat "$WORK/html"
 status nothing_left 0 "^0$" attached
 
+holds_one="ever('wakeup_mean_us')['low'] <= 1 <= ever('wakeup_mean_us')['high']"
 # Two policies without an opinion do not differ. That the kernel asks them is an effect, on
-# who waits for some microseconds only, so none is not what they are compared with.
-trial "$DIR/readme.bpf.o" "$DIR/readme.bpf.o" --set-a batch=0 --set-b batch=999999 \
-	--aa-blocks 6 --blocks 8
+# who waits for some microseconds only, so none is not what they are compared with. An interval
+# leaves out the truth in one of 260 trials: then it is another one.
+for seeds in "1 2 3" "4 5 6"; do
+	SEEDS=$seeds trial "$DIR/readme.bpf.o" "$DIR/readme.bpf.o" \
+		--set-a batch=0 --set-b batch=999999 --aa-blocks 6 --blocks 8
+	[ "$(json "$holds_one")" = True ] && break
+done
 status no_effect 0 "^planned True" \
-	json "r['end'], ever('wakeup_mean_us')['low'] <= 1 <= ever('wakeup_mean_us')['high'],
-	      ever('wakeup_mean_us')"
+	json "r['end'], $holds_one, ever('wakeup_mean_us')"
 status no_effect_shadow 0 "^True$" json "all(s['differ'] == 0 for s in r['shadow'])"
 
 # A counter that knows which arm it is: A differs from itself, and nothing is said of B.

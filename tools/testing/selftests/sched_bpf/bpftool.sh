@@ -63,7 +63,7 @@ expect sched_off_json '"enabled":true' "$BPFTOOL" -j sched show
 
 expect policies "^[0-9]+ answer_tick bpf [0-9]+ [0-9]+ 0 [0-9]+ 0 0 " cat "$POLICIES"
 rm -rf "$PIN"
-sleep 1
+for _ in {1..50}; do grep -q answer_tick "$POLICIES" || break; sleep 0.1; done
 expect unpinned "^0$" grep -c answer_tick "$POLICIES"
 
 # An attachment to a cgroup, by the test program that makes one.

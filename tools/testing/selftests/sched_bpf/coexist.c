@@ -257,9 +257,12 @@ TEST_F(coexist, sched_ext_partial)
 	if (!has_sched_ext())
 		SKIP(return, "the kernel has no sched_ext");
 	bpf_map__set_autocreate(self->skel->maps.ext_partial, true);
-	/* Fair tasks go first: those that are there leave something for the others. */
-	for (i = 0; i < 3; i++)
-		start(.kind = SLEEPER, .work_ns = NSEC_PER_MSEC / 5);
+	/*
+	 * Fair tasks go first: those that are there leave something for the others. They do not
+	 * fall in step, where none would wait for another.
+	 */
+	for (i = 1; i <= 3; i++)
+		start(.kind = SLEEPER, .work_ns = i * NSEC_PER_MSEC / 10);
 	/* Two, so that there is always somebody who waits for the end of a request. */
 	start(.kind = HOG, .policy = SCHED_EXT);
 	start(.kind = HOG, .policy = SCHED_EXT);

@@ -146,6 +146,12 @@ struct counters {
 	uint64_t differ, timed, time_ns, max_ns;
 };
 
+/*
+ * Calls that may be in the table without their answers, as of no opinion: one on each CPU that
+ * loads are on.
+ */
+#define BEING_ASKED	2
+
 /* The hooks, as the tables name them. */
 #define NR_HOOKS	6
 extern const char * const hook_names[NR_HOOKS];

@@ -13,7 +13,7 @@ POLICIES=$(dirname "$(readlink -f "$(command -v "$TOOL")")")/../policies
 CGROUP=/sys/fs/cgroup/sched_bpf_replay
 WORK=$(mktemp -d)
 
-# load: two that compute and two that sleep and wake up on CPU 1, and one that sleeps and may
+# load: prints a line for each task: two that compute and two that sleep and wake up on CPU 1, and one that sleeps and may
 # run anywhere, in the cgroup.
 load()
 {
@@ -24,6 +24,7 @@ def sleep(): time.sleep(0.002)
 for cpus, what in ({1}, int), ({1}, int), ({1}, sleep), ({1}, sleep), ({0, 1}, sleep):
     if not os.fork():
         os.sched_setaffinity(0, cpus)
+        print(flush=True)
         while True: what()
 os.wait()"
 }
@@ -34,8 +35,11 @@ record()
 	local name=$1
 	shift
 
-	load &
-	sleep 0.5
+	load > "$WORK/ready" &
+	for _ in {1..100}; do
+		[ "$(wc -l < "$WORK/ready")" -eq 5 ] && break
+		sleep 0.1
+	done
 	"$TOOL" record -o "$WORK/$name" --cgroup "$CGROUP" --seconds 1 "$@" > "$WORK/log" 2>&1 ||
 		ktap_print_msg "$(cat "$WORK/log")"
 	echo 1 > "$CGROUP/cgroup.kill"

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +201,7 @@ TEST_F(rust, scope)
 	sleep_ms(500);
 	ASSERT_EQ(0, read_counters("rust_constant", TICK, &c));
 	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.negative);
+	EXPECT_LE(c.calls - c.negative, BEING_ASKED);
 }
 
 /* Its policy is detached with its cgroup; the module stays and can be unloaded. */
@@ -333,7 +334,7 @@ TEST_F(rust, tasks_are_placed)
 		EXPECT_GE(there, 45);
 		ASSERT_EQ(0, read_counters("rust_here", "cfs_select_cpu", &c));
 		EXPECT_GT(c.positive, 50);
-		EXPECT_EQ(c.calls, c.positive);
+		EXPECT_LE(c.calls - c.positive, BEING_ASKED);
 		EXPECT_EQ(0, c.overruled);
 		UNLOAD();
 	}
@@ -352,7 +353,7 @@ TEST_F(rust, views_of_the_rq)
 	sleep_ms(500);
 	ASSERT_EQ(0, read_counters("rust_views", TICK, &c));
 	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.negative);
+	EXPECT_LE(c.calls - c.negative, BEING_ASKED);
 	UNLOAD();
 }
 

@@ -13,8 +13,20 @@ CGROUP=/sys/fs/cgroup/sched_bpf_tool
 PINS=/sys/fs/bpf/sched_bpf
 KNOBS=/sys/kernel/bpf_sched
 OUT=$(mktemp)
+GO=$(mktemp -u)
 # Something that fits no other test.
 export PATH=$DIR:$PATH
+
+# said PATTERN: wait until what runs in the background has printed such a line.
+said()
+{
+	for _ in {1..100}; do
+		grep -qE -e "$1" "$OUT" && return
+		kill -0 "$loader" 2>/dev/null || break
+		sleep 0.1
+	done
+	ktap_print_msg "has not printed \"$1\": $(cat "$OUT")"
+}
 
 # start PATTERN COMMAND...: in the background, until it has printed such a line.
 start()
@@ -26,12 +38,13 @@ start()
 	: > "$OUT"
 	"$@" > "$OUT" 2>&1 &
 	loader=$!
-	for _ in {1..100}; do
-		grep -qE -e "$pattern" "$OUT" && return
-		kill -0 "$loader" 2>/dev/null || break
-		sleep 0.1
-	done
-	ktap_print_msg "has not printed \"$pattern\": $*: $(cat "$OUT")"
+	said "$pattern"
+}
+
+# go: what waits for that goes on. Nobody may read if it has failed before.
+go()
+{
+	timeout 10 sh -c "echo > $GO"
 }
 
 # ended NAME STATUS PATTERN: what was started has ended so.
@@ -54,7 +67,7 @@ print($1)"
 cleanup()
 {
 	"$TOOL" detach --all > /dev/null 2>&1
-	rm -rf "$PINS" "$OUT"
+	rm -rf "$PINS" "$OUT" "$GO"
 	echo 1 > "$KNOBS/enabled"
 	echo 100000000 > "$KNOBS/max_slice_ns"
 	echo 20 > "$KNOBS/max_share"
@@ -70,6 +83,7 @@ ktap_set_plan 80
 mountpoint -q /sys/fs/bpf || mount -t bpf none /sys/fs/bpf
 trap cleanup EXIT
 mkdir -p "$CGROUP"
+mkfifo "$GO"
 
 # The command line.
 status no_command 2 "^sched-bpf: error: no command given" "$TOOL"
@@ -189,9 +203,10 @@ status run_cgroup_gone 0 "^0$" sh -c "find /sys/fs/cgroup -name 'sched-bpf-run-*
 status run_left 0 "^0$" sh -c "$TOOL run -- sh -c 'sleep 50 >/dev/null 2>&1 & true'; \
 	find /sys/fs/cgroup -name 'sched-bpf-run-*' | wc -l"
 pkill -x sleep
-start ^ready "$TOOL" run -- sh -c 'echo ready; sleep 2; exit 5'
+start ^ready "$TOOL" run -- sh -c "echo ready; read x < $GO; exit 5"
 status run_target 0 "protect_cgroup +bpf +/sys/fs/cgroup(/[^ ]+)?/sched-bpf-run-$loader " \
 	"$TOOL" list
+go
 ended run_status 5 ^ready
 status run_not_found 127 "command 'no-such-command' cannot be executed: No such file" \
 	"$TOOL" run -- no-such-command
@@ -205,15 +220,17 @@ kill -TERM "$loader"
 ended run_killed 143 ^ready
 status run_sigpipe 0 "^y$" sh -c "$TOOL run -- sh -c 'yes | head -n 1' 2>&1 | sed 's/^[^y].*/BAD/'"
 status run_sigpipe_quiet 1 "^$" sh -c "$TOOL run -- sh -c 'yes | head -n 1' 2>&1 | grep -v '^y$'"
-start ^ready "$TOOL" run -- sh -c 'echo ready; sleep 3'
+start ^ready "$TOOL" run -- sh -c "echo ready; read x < $GO"
 "$BPFTOOL" link detach id "$("$TOOL" list --json |
 	sed -n 's/^ *"link": \([0-9]*\),/\1/p' | head -n 1)"
+said "was detached"
+go
 ended run_lost 125 "was detached: by another process.*; the command goes on without it"
 
 # On a terminal, of which only what changes is written: nobody waits until that is asked for.
 top()
 {
-	(sleep 2; printf "%s" "$1"; sleep 3; printf q) |
+	(sleep 2; printf "%s" "$1"; sleep 10; printf q) |
 		script -qec "stty rows 24 cols 80; $TOOL top --interval 1" /dev/null
 }
 "$TOOL" attach --all --shadow --keep > /dev/null
@@ -230,7 +247,11 @@ status full_output 1 "standard output: No space" sh -c "$TOOL list > /dev/full"
 
 # What the documentation says of maps, and of a program in the shadow.
 start ^attached "$TOOL" attach "$DIR/maps.bpf.o" --all --shadow
-sleep 1
+# Nobody is asked about who wakes up on an idle CPU.
+for _ in {1..20}; do
+	sleep 1
+	"$BPFTOOL" map dump name recent | grep -q '"key": [1-9]' && break
+done
 status maps 0 '"key": [1-9]' "$BPFTOOL" map dump name recent
 status shadow_program 0 "^remember|remember +bpf +system +- +shadow" "$TOOL" list
 kill "$loader"
@@ -261,9 +282,9 @@ echo 1 > "$KNOBS/enabled"
 
 # The counters count.
 start ^ready "$TOOL" run -- \
-	sh -c 'echo ready; i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; sleep 3'
-sleep 2
+	sh -c "i=0; while [ \$i -lt 200000 ]; do i=\$((i + 1)); done; echo ready; read x < $GO"
 status counted 0 "^True$" json "sum(h['calls'] for h in p['protect_cgroup']['hooks']) > 0"
+go
 ended run_counted 0 ^ready
 
 ktap_finished

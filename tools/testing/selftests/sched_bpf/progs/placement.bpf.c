@@ -13,9 +13,11 @@ enum place place;
 int select_answer;
 int migrate_answer;
 
-/* How often it was asked so, and what it was told the last time. */
+/* How often it was asked so. */
 __u64 selects, forks, execs, migrates, hots;
-__u64 last_prev, last_stock;
+
+/* How often it was told that the fair class has chosen this CPU. */
+__u64 stock[2];
 
 /* How often it was asked whether to move one from a CPU to another. */
 __u64 moves[2][2];
@@ -55,8 +57,7 @@ int BPF_PROG(place_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, 
 	forks += !!(wake_flags & BPF_SCHED_WAKE_FORK);
 	execs += p == bpf_get_current_task_btf();
 	queued += p->on_rq && p != bpf_get_current_task_btf();
-	last_prev = prev_cpu;
-	last_stock = stock_cpu;
+	stock[stock_cpu & 1]++;
 	look(&views[0], looked_at[0], looked_at[1]);
 	look(&views[1], looked_at[1], looked_at[0]);
 
