@@ -329,7 +329,7 @@ FIXTURE(many) {
 	struct bpf_link *links[MAX_POLICIES];
 	struct load loads[MAX_POLICIES];
 	uint64_t max_share;
-	char cgroups[MAX_POLICIES][512];
+	char cgroups[MAX_POLICIES][LONGEST_CGROUP];
 };
 
 /* Where the policies are attached to. */

@@ -152,7 +152,7 @@ static void run_load(const struct load_attr *attr, struct load_stats *stats)
 
 static int join_cgroup(pid_t pid, const char *cgroup)
 {
-	char path[600], text[16];
+	char path[LONGEST_CGROUP + 16], text[16];
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	snprintf(text, sizeof(text), "%d", pid);
@@ -636,7 +636,10 @@ int set_knob(const char *name, uint64_t val)
 
 int cgroup_make(const char *parent, const char *name, char *path, size_t size)
 {
-	snprintf(path, size, "%s/%s.%d", parent ?: CGROUP_ROOT, name, getpid());
+	int len = snprintf(path, size, "%s/%s.%d", parent ?: CGROUP_ROOT, name, getpid());
+
+	if (len >= size)
+		return -ENAMETOOLONG;
 	return mkdir(path, 0755) ? -errno : 0;
 }
 

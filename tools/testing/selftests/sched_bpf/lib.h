@@ -179,6 +179,9 @@ int set_knob(const char *name, uint64_t val);
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define CGROUP_CONTROL	CGROUP_ROOT "/cgroup.subtree_control"
 
+/* Of 64 cgroups, one in the other, whose names have process ids in them. */
+#define LONGEST_CGROUP	1024
+
 /* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
 int cgroup_make(const char *parent, const char *name, char *path, size_t size);
 void cgroup_remove(const char *path);
