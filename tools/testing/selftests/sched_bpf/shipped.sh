@@ -162,4 +162,6 @@ less after_the_shadow 200 "$(worst_wait)" "$stock"
 rmdir "$CGROUP/hogs" "$CGROUP/service" "$CGROUP"
 echo -cpu > "${CGROUP%/*}/cgroup.subtree_control"
 
+# Maps for programs that may come later.
+rm /sys/fs/bpf/announced /sys/fs/bpf/holding
 ktap_finished
