@@ -13,8 +13,8 @@ POLICIES=$(dirname "$(readlink -f "$(command -v "$TOOL")")")/../policies
 CGROUP=/sys/fs/cgroup/sched_bpf_replay
 WORK=$(mktemp -d)
 
-# load: prints a line for each task: two that compute and two that sleep and wake up on CPU 1, and one that sleeps and may
-# run anywhere, in the cgroup.
+# load: prints a line for each task when it is there: two that compute and two that sleep and
+# wake up on CPU 1, and one that sleeps and may run anywhere, in the cgroup.
 load()
 {
 	echo "$BASHPID" > "$CGROUP/cgroup.procs"
