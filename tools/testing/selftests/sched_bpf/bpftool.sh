@@ -4,6 +4,7 @@
 
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
+source "$DIR/expect.sh"
 
 BPFTOOL=$DIR/bpftool
 PIN=/sys/fs/bpf/sched_bpf_test
@@ -63,7 +64,7 @@ expect sched_off_json '"enabled":true' "$BPFTOOL" -j sched show
 
 expect policies "^[0-9]+ answer_tick bpf [0-9]+ [0-9]+ 0 [0-9]+ 0 0 " cat "$POLICIES"
 rm -rf "$PIN"
-for _ in {1..50}; do grep -q answer_tick "$POLICIES" || break; sleep 0.1; done
+soon eval '! grep -q answer_tick "$POLICIES"'
 expect unpinned "^0$" grep -c answer_tick "$POLICIES"
 
 # An attachment to a cgroup, by the test program that makes one.
@@ -71,7 +72,7 @@ cgroup=/sys/fs/cgroup/sched_bpf_test
 mkdir -p "$cgroup"
 "$DIR/attach_to" "$cgroup" &
 loader=$!
-for _ in {1..50}; do grep -q answer_tick "$POLICIES" && break; sleep 0.1; done
+soon grep -q answer_tick "$POLICIES"
 expect sched_cgroup "name answer_tick  cgroup $cgroup " "$BPFTOOL" sched show cgroup "$cgroup"
 expect link_cgroup "struct_ops +map [0-9]+ +cgroup_id [0-9]+" "$BPFTOOL" link show
 kill "$loader"

@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Sourced by the tests in shell.
 
+# soon COMMAND...: until it succeeds, a hundred times at most.
+soon()
+{
+	for _ in {1..100}; do
+		"$@" && return
+		sleep 0.1
+	done
+	return 1
+}
+
 # status NAME STATUS PATTERN COMMAND...: it exits so, with a line of this pattern.
 status()
 {

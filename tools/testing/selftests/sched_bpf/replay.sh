@@ -29,17 +29,21 @@ for cpus, what in ({1}, int), ({1}, int), ({1}, sleep), ({1}, sleep), ({0, 1}, s
 os.wait()"
 }
 
+is_loaded()
+{
+	[ "$(wc -l < "$WORK/ready")" -eq 5 ]
+}
+
 # record NAME ARGUMENT...: what happens with the load in a second, into the file of that name.
 record()
 {
 	local name=$1
 	shift
 
+	# Not what the one before has printed.
+	: > "$WORK/ready"
 	load > "$WORK/ready" &
-	for _ in {1..100}; do
-		[ "$(wc -l < "$WORK/ready")" -eq 5 ] && break
-		sleep 0.1
-	done
+	soon is_loaded || ktap_print_msg "$name: the load is not there"
 	"$TOOL" record -o "$WORK/$name" --cgroup "$CGROUP" --seconds 1 "$@" > "$WORK/log" 2>&1 ||
 		ktap_print_msg "$(cat "$WORK/log")"
 	echo 1 > "$CGROUP/cgroup.kill"

@@ -26,6 +26,7 @@ said()
 		sleep 0.1
 	done
 	ktap_print_msg "has not printed \"$1\": $(cat "$OUT")"
+	return 1
 }
 
 # start PATTERN COMMAND...: in the background, until it has printed such a line.
@@ -38,7 +39,7 @@ start()
 	: > "$OUT"
 	"$@" > "$OUT" 2>&1 &
 	loader=$!
-	said "$pattern"
+	said "$pattern" || ktap_print_msg "which was started as: $*"
 }
 
 # go: what waits for that goes on. Nobody may read if it has failed before.
@@ -248,10 +249,7 @@ status full_output 1 "standard output: No space" sh -c "$TOOL list > /dev/full"
 # What the documentation says of maps, and of a program in the shadow.
 start ^attached "$TOOL" attach "$DIR/maps.bpf.o" --all --shadow
 # Nobody is asked about who wakes up on an idle CPU.
-for _ in {1..20}; do
-	sleep 1
-	"$BPFTOOL" map dump name recent | grep -q '"key": [1-9]' && break
-done
+soon eval '"$BPFTOOL" map dump name recent | grep -q "\"key\": [1-9]"'
 status maps 0 '"key": [1-9]' "$BPFTOOL" map dump name recent
 status shadow_program 0 "^remember|remember +bpf +system +- +shadow" "$TOOL" list
 kill "$loader"
