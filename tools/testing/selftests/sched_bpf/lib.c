@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
@@ -437,179 +438,244 @@ const char * const hook_names[NR_HOOKS] = {
 	"cfs_slice", "cfs_select_cpu", "cfs_can_migrate",
 };
 
-#define MAX_COLUMNS	32
+/* Call @seen for the text of each policy until it returns true. */
+static bool for_each_link(bool (*seen)(const char *text, void *arg), void *arg)
+{
+	static char text[8192];
+	__u32 id = 0, len;
+	bool ret = false;
+	char path[64];
+	int fd;
 
-/* A table as debugfs prints it: the first line names the columns. */
-struct table {
-	char buf[65536];
-	char *columns[MAX_COLUMNS], *fields[MAX_COLUMNS];
-	int nr_columns;
-	char *next;
+	while (!ret && !bpf_link_get_next_id(id, &id)) {
+		struct bpf_link_info info = {};
+
+		len = sizeof(info);
+		fd = bpf_link_get_fd_by_id(id);
+		if (fd < 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		ret = !bpf_link_get_info_by_fd(fd, &info, &len) &&
+		      info.type == BPF_LINK_TYPE_STRUCT_OPS &&
+		      !read_file(path, text, sizeof(text)) &&
+		      strstr(text, "\npolicy:\t") && seen(text, arg);
+		close(fd);
+	}
+	return ret;
+}
+
+static bool for_each_module(bool (*seen)(const char *text, void *arg), void *arg)
+{
+	static char buf[65536], text[8192];
+	char *block, *end;
+
+	if (read_file(BPF_SCHED_MODULES, buf, sizeof(buf)))
+		return false;
+	for (block = buf; *block; block = end) {
+		end = strstr(block + 1, "\nmodule:\t");
+		end = end ? end + 1 : block + strlen(block);
+		snprintf(text, sizeof(text), "%.*s", (int)(end - block), block);
+		if (seen(text, arg))
+			return true;
+	}
+	return false;
+}
+
+/* The value of @key in @text, up to the end of the line. */
+static const char *value_of(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (;;) {
+		if (!strncmp(text, key, len) && text[len] == ':')
+			return text + len + 2;
+		text = strchr(text, '\n');
+		if (!text)
+			return NULL;
+		text++;
+	}
+}
+
+static bool is_value(const char *text, const char *key, const char *value)
+{
+	const char *at = value_of(text, key);
+	size_t len = strlen(value);
+
+	return at && !strncmp(at, value, len) && at[len] == '\n';
+}
+
+static uint64_t number_of(const char *text, const char *key)
+{
+	const char *at = value_of(text, key);
+
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+struct search {
+	const char *name, *hook;
+	struct policy policy;
+	struct counters counters;
+	int found;
 };
 
-static int split(char *line, char **words)
+static bool see_policy(const char *text, void *arg)
 {
-	char *word, *save;
-	int n = 0;
+	struct search *search = arg;
+	struct policy *p = &search->policy;
 
-	for (word = strtok_r(line, " ", &save); word && n < MAX_COLUMNS;
-	     word = strtok_r(NULL, " ", &save))
-		words[n++] = word;
-	return n;
+	if (!is_value(text, "policy", search->name))
+		return false;
+	p->link = number_of(text, "link_id");
+	p->map = number_of(text, "map_id");
+	p->cgroup = number_of(text, "cgroup_id");
+	sscanf(value_of(text, "state") ?: "", "%15s", p->state);
+	search->found++;
+	return true;
 }
 
-static char *next_line(struct table *t)
+static bool see_each(const char *text, void *arg)
 {
-	char *line = strsep(&t->next, "\n");
-
-	return line && *line ? line : NULL;
+	see_policy(text, arg);
+	return false;
 }
 
-static int open_table(struct table *t, const char *name)
+static bool see_counters(const char *text, void *arg)
 {
-	char path[128], *line;
-	int err;
-
-	snprintf(path, sizeof(path), BPF_SCHED_DEBUGFS "%s", name);
-	err = read_file(path, t->buf, sizeof(t->buf));
-	if (err)
-		return err;
-	t->next = t->buf;
-	line = next_line(t);
-	t->nr_columns = line ? split(line, t->columns) : 0;
-	return t->nr_columns ? 0 : -EINVAL;
-}
-
-static bool next_row(struct table *t)
-{
-	char *line = next_line(t);
-
-	return line && split(line, t->fields) == t->nr_columns;
-}
-
-static const char *text(const struct table *t, const char *column)
-{
-	int i;
-
-	for (i = 0; i < t->nr_columns; i++) {
-		if (!strcmp(t->columns[i], column))
-			return t->fields[i];
-	}
-	fprintf(stderr, "no column %s\n", column);
-	exit(1);
-}
-
-static uint64_t number(const struct table *t, const char *column)
-{
-	return strtoull(text(t, column), NULL, 10);
-}
-
-static struct table table;
-
-int read_policy(const char *policy, struct policy *p)
-{
-	int err;
-
-	memset(p, 0, sizeof(*p));
-	err = open_table(&table, "policies");
-	if (err)
-		return err;
-	while (next_row(&table)) {
-		if (strcmp(text(&table, "name"), policy))
-			continue;
-		*p = (struct policy){
-			.id = number(&table, "id"),
-			.link = number(&table, "link"),
-			.map = number(&table, "map"),
-			.cgroup = number(&table, "cgroup"),
-			.position = number(&table, "position"),
-			.preorder = number(&table, "preorder"),
-			.flags = number(&table, "flags"),
-			.attached_ns = number(&table, "attached_ns"),
-		};
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static struct counters this_row(const struct table *t)
-{
-	return (struct counters){
-		.id = number(t, "id"),
-		.prog = number(t, "prog"),
-		.calls = number(t, "calls"),
-		.negative = number(t, "negative"),
-		.zero = number(t, "zero"),
-		.positive = number(t, "positive"),
-		.overruled = number(t, "overruled"),
-		.overruled_slice = number(t, "overruled_slice"),
-		.overruled_eligible = number(t, "overruled_eligible"),
-		.overruled_short = number(t, "overruled_short"),
-		.overruled_custom = number(t, "overruled_custom"),
-		.overruled_delegated = number(t, "overruled_delegated"),
-		.overruled_cpu = number(t, "overruled_cpu"),
-		.overruled_balance = number(t, "overruled_balance"),
-		.differ = number(t, "differ"),
-		.timed = number(t, "timed"),
-		.time_ns = number(t, "time_ns"),
-		.max_ns = number(t, "max_ns"),
+	struct search *search = arg;
+	struct counters *c = &search->counters;
+	const struct {
+		const char *name;
+		uint64_t *count;
+	} known[] = {
+		{ "calls", &c->calls }, { "negative", &c->negative },
+		{ "zero", &c->zero }, { "positive", &c->positive },
+		{ "rejected_kthread", &c->rejected_kthread },
+		{ "rejected_eligible", &c->rejected_eligible },
+		{ "rejected_slice", &c->rejected_slice },
+		{ "rejected_short", &c->rejected_short },
+		{ "rejected_custom", &c->rejected_custom },
+		{ "rejected_cpu", &c->rejected_cpu },
+		{ "rejected_balance", &c->rejected_balance },
+		{ "differ", &c->differ },
 	};
-}
+	const char *at;
+	char name[32];
+	int i, n;
 
-/* The counters of a policy for this hook, by name if there is one, else by id. */
-static int find_counters(const char *policy, uint64_t id, const char *hook,
-			 struct counters *c)
-{
-	int err;
+	if (!is_value(text, "policy", search->name))
+		return false;
+	at = value_of(text, search->hook);
+	for (; at && *at != '\n' && sscanf(at, "%31s%n", name, &n) == 1; at += strspn(at, " ")) {
+		uint64_t count = strtoull(at + n, (char **)&at, 10);
 
-	memset(c, 0, sizeof(*c));
-	err = open_table(&table, "counters");
-	if (err)
-		return err;
-	while (next_row(&table)) {
-		if (policy ? strcmp(text(&table, "name"), policy) : number(&table, "id") != id)
-			continue;
-		if (strcmp(text(&table, "hook"), hook))
-			continue;
-		*c = this_row(&table);
-		return 0;
+		for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
+			if (!strcmp(name, known[i].name))
+				*known[i].count = count;
+		}
+		if (!strncmp(name, "rejected", strlen("rejected")))
+			c->rejected += count;
+		search->found = 1;
 	}
-	return -ENOENT;
+	return search->found;
 }
 
-int read_counters(const char *policy, const char *hook, struct counters *c)
+int read_policy(const char *name, struct policy *p)
 {
-	return find_counters(policy, 0, hook, c);
+	struct search search = { .name = name };
+
+	if (!for_each_link(see_policy, &search))
+		for_each_module(see_policy, &search);
+	*p = search.policy;
+	return search.found ? 0 : -ENOENT;
 }
 
-int read_counters_of(uint64_t id, const char *hook, struct counters *c)
+int read_counters(const char *name, const char *hook, struct counters *c)
 {
-	return find_counters(NULL, id, hook, c);
+	struct search search = { .name = name, .hook = hook };
+
+	if (!for_each_link(see_counters, &search))
+		for_each_module(see_counters, &search);
+	*c = search.counters;
+	return search.found ? 0 : -ENOENT;
 }
 
-int count_policies(const char *policy, const char *hook)
+uint64_t calls_of(const char *name, const char *hook)
 {
-	int n = 0, err;
+	struct counters c;
 
-	err = open_table(&table, "counters");
-	if (err)
-		return err;
-	while (next_row(&table))
-		n += !strcmp(text(&table, "name"), policy) && !strcmp(text(&table, "hook"), hook);
-	return n;
+	return read_counters(name, hook, &c) ? 0 : c.calls;
 }
 
-bool policy_gone(const char *policy)
+int count_policies(const char *name)
 {
-	struct policy p;
+	struct search search = { .name = name };
+
+	for_each_link(see_each, &search);
+	for_each_module(see_each, &search);
+	return search.found;
+}
+
+bool policy_gone(const char *name)
+{
 	int i;
 
 	for (i = 0; i < 250; i++) {
-		if (read_policy(policy, &p) == -ENOENT)
+		if (!count_policies(name))
 			return true;
 		sleep_ms(20);
 	}
 	return false;
+}
+
+bool policy_disabled(const char *name, unsigned int ms)
+{
+	struct policy p;
+	unsigned int i;
+
+	for (i = 0; i < ms / 20; i++) {
+		if (!read_policy(name, &p) && !strcmp(p.state, "disabled"))
+			return true;
+		sleep_ms(20);
+	}
+	return false;
+}
+
+struct bpf_link *attach_to(const struct bpf_map *map, const char *cgroup)
+{
+	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	struct bpf_link *link;
+
+	if (fd < 0)
+		return NULL;
+	link = bpf_map__attach_cgroup_opts(map, fd, NULL);
+	err = errno;
+	close(fd);
+	errno = err;
+	return link;
+}
+
+struct bpf_link *attach_root(const struct bpf_map *map)
+{
+	return attach_to(map, CGROUP_ROOT);
+}
+
+int query_maps(int cgroup_fd, uint32_t flags, uint32_t *ids, int max, uint64_t *revision)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts, .query_flags = flags, .prog_ids = ids,
+		    .prog_cnt = max);
+	int err = bpf_prog_query_opts(cgroup_fd, BPF_STRUCT_OPS, &opts);
+
+	if (revision)
+		*revision = opts.revision;
+	return err ?: opts.prog_cnt;
+}
+
+uint32_t map_id(const struct bpf_map *map)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_map_get_info_by_fd(bpf_map__fd(map), &info, &len) ? 0 : info.id;
 }
 
 static void knob_path(const char *name, char *path, size_t size)

@@ -129,48 +129,56 @@ bool setup_cpus(void);
 int read_file(const char *path, char *buf, size_t size);
 int write_file(const char *path, const char *text);
 
-/* The tables, and the knobs. */
-#define BPF_SCHED_DEBUGFS "/sys/kernel/debug/sched/bpf/"
+/* Policies of kernel modules, and the knobs. */
+#define BPF_SCHED_MODULES "/sys/kernel/debug/sched/bpf/modules"
 #define BPF_SCHED_SYSFS "/sys/kernel/bpf_sched/"
 
-/* A line of the tables "policies" and "counters", by the names of the columns. */
+/* What fdinfo of a link tells of a policy. */
 struct policy {
-	uint64_t id, link, map, cgroup, position, preorder, flags, attached_ns;
+	uint64_t link, map, cgroup;
+	char state[16];
 };
 
 struct counters {
-	uint64_t id, prog;
 	uint64_t calls, negative, zero, positive;
-	uint64_t overruled, overruled_slice, overruled_eligible, overruled_short;
-	uint64_t overruled_custom, overruled_delegated, overruled_cpu, overruled_balance;
-	uint64_t differ, timed, time_ns, max_ns;
+	uint64_t rejected;	/* sum of the following */
+	uint64_t rejected_kthread, rejected_eligible, rejected_slice, rejected_short;
+	uint64_t rejected_custom, rejected_cpu, rejected_balance;
+	uint64_t differ;
 };
 
 /*
- * Calls that may be in the table without their answers, as of no opinion: one on each CPU that
- * loads are on.
+ * Calls that may be counted without their return values, which then count as zero: one on
+ * each CPU that loads are on.
  */
-#define BEING_ASKED	2
+#define CALLS_IN_FLIGHT	2
 
-/* The hooks, as the tables name them. */
 #define NR_HOOKS	6
 extern const char * const hook_names[NR_HOOKS];
 
 /*
- * The first policy of this name, or its counters for this hook. -ENOENT if there
- * is none, which is also how a detached policy shows.
+ * The first policy of this name, by a link or a module, or its counters of this hook.
+ * -ENOENT if there is none.
  */
-int read_policy(const char *policy, struct policy *p);
-int read_counters(const char *policy, const char *hook, struct counters *c);
+int read_policy(const char *name, struct policy *p);
+int read_counters(const char *name, const char *hook, struct counters *c);
+uint64_t calls_of(const char *name, const char *hook);
 
-/* The counters of the policy with this id. */
-int read_counters_of(uint64_t id, const char *hook, struct counters *c);
+/* The number of attachments of this name. */
+int count_policies(const char *name);
 
-/* The number of attached policies of this name, by its lines for @hook. */
-int count_policies(const char *policy, const char *hook);
+/* Wait until the policy is detached, which may be deferred, or disabled. */
+bool policy_gone(const char *name);
+bool policy_disabled(const char *name, unsigned int ms);
 
-/* Wait until what the kernel defers has detached the policy. */
-bool policy_gone(const char *policy);
+/* Attach to the root cgroup or to this one. NULL on failure, with errno set. */
+struct bpf_map;
+struct bpf_link *attach_root(const struct bpf_map *map);
+struct bpf_link *attach_to(const struct bpf_map *map, const char *cgroup);
+
+/* Query the ids of maps in evaluation order. Return their number or a negative errno. */
+int query_maps(int cgroup_fd, uint32_t flags, uint32_t *ids, int max, uint64_t *revision);
+uint32_t map_id(const struct bpf_map *map);
 
 /* A file that holds a number: of BPF_SCHED_SYSFS, or by its whole path. */
 uint64_t get_knob(const char *name);
