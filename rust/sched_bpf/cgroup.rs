@@ -1,82 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Cgroups, as scopes of policies and as sets of tasks.
+//! Cgroups.
 //!
 //! C header: [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
-use super::{
-    error::code::ENOENT,
-    Process,
-    Result, //
-};
-use core::{
-    ffi::CStr,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     bindings,
     error::from_err_ptr,
-    str::CStrExt as _, //
+    prelude::*,
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        rcu, //
+    },
+    task::Task,
+    types::Opaque, //
 };
 
-/// A reference to a cgroup of the default (v2) hierarchy.
-///
-/// It cannot be cloned: it is released where it may be, with the policy that has it.
+/// A `struct cgroup` of the default (v2) hierarchy.
 ///
 /// # Invariants
 ///
-/// The pointer is valid and owns a reference.
-pub struct Cgroup(NonNull<bindings::cgroup>);
+/// Every instance is refcounted by `cgroup_get()` and `cgroup_put()`.
+#[repr(transparent)]
+pub struct Cgroup(Opaque<bindings::cgroup>);
 
-// SAFETY: A reference to a cgroup may be released by another task than took it.
+// SAFETY: The last reference may be put by any task.
 unsafe impl Send for Cgroup {}
-// SAFETY: Nothing here changes a cgroup.
+// SAFETY: Methods on a shared reference use what C code synchronizes or never changes.
 unsafe impl Sync for Cgroup {}
 
 impl Cgroup {
-    /// The cgroup at `path`, such as `/workload.slice`, from the root of the cgroup namespace of
-    /// the task that runs, which is the one that loads the module.
+    /// Looks up a cgroup by its id, the inode number of its directory.
     ///
-    /// # Errors
-    ///
-    /// `ENOENT` if there is none; `ENOTDIR` if it is a file.
-    pub fn from_path(_cx: &Process<'_>, path: &CStr) -> Result<Self> {
-        // SAFETY: `path` is a string that ends with a NUL.
-        let cgrp = from_err_ptr(unsafe { bindings::cgroup_get_from_path(path.as_char_ptr()) })?;
-
-        // INVARIANT: `cgroup_get_from_path()` returned a reference, which is now ours.
-        NonNull::new(cgrp).map(Self).ok_or(ENOENT)
-    }
-
-    /// The cgroup with this id, the inode number of its directory.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` if there is none.
-    pub fn from_id(_cx: &Process<'_>, id: u64) -> Result<Self> {
-        // SAFETY: Any number may be asked for.
+    /// Returns `ENOENT` if there is none in the cgroup namespace of the current task.
+    pub fn from_id(id: u64) -> Result<ARef<Self>> {
+        // SAFETY: `cgroup_get_from_id()` may be called with any number.
         let cgrp = from_err_ptr(unsafe { bindings::cgroup_get_from_id(id) })?;
+        let cgrp = NonNull::new(cgrp.cast::<Self>()).ok_or(ENOENT)?;
 
-        // INVARIANT: `cgroup_get_from_id()` returned a reference, which is now ours.
-        NonNull::new(cgrp).map(Self).ok_or(ENOENT)
+        // SAFETY: `cgroup_get_from_id()` returned a reference that is ours. `Self` is a
+        // transparent wrapper of `struct cgroup`.
+        Ok(unsafe { ARef::from_raw(cgrp) })
     }
 
-    /// Its id, the inode number of its directory.
-    #[inline]
-    pub fn id(&self) -> u64 {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::cgroup_id(self.0.as_ptr()) }
-    }
-
+    /// Returns a raw pointer to the cgroup.
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut bindings::cgroup {
-        self.0.as_ptr()
+        self.0.get()
+    }
+
+    /// Returns true if `task` is in this cgroup or below it.
+    #[inline]
+    pub fn contains(&self, task: &Task) -> bool {
+        let _rcu = rcu::read_lock();
+
+        // SAFETY: Both are valid, and RCU keeps the cgroup of the task until this returns.
+        unsafe { bindings::task_under_cgroup_hierarchy(task.as_ptr(), self.as_ptr()) }
     }
 }
 
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference is ours.
-        unsafe { bindings::cgroup_put(self.0.as_ptr()) };
+// SAFETY: The type invariant guarantees that a `Cgroup` is refcounted.
+unsafe impl AlwaysRefCounted for Cgroup {
+    #[inline]
+    fn inc_ref(&self) {
+        // SAFETY: A shared reference means that the refcount is not zero.
+        unsafe { bindings::cgroup_get(self.as_ptr()) };
+    }
+
+    #[inline]
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller has a reference, which it gives up.
+        unsafe { bindings::cgroup_put(obj.cast().as_ptr()) };
     }
 }

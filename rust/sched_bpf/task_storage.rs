@@ -1,142 +1,158 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a policy remembers of each task.
+//! State that a policy keeps of tasks.
 //!
 //! C source: [`kernel/sched/bpf/task_storage.c`](srctree/kernel/sched/bpf/task_storage.c)
 
-use super::{
-    Asked,
-    Process,
-    Result,
-    Task, //
-};
 use core::{
     marker::PhantomData,
     mem::{
         align_of,
         needs_drop,
-        size_of,
-        ManuallyDrop, //
+        size_of, //
     },
-    ptr::{
-        null_mut,
-        NonNull, //
-    },
+    ptr::null_mut, //
 };
 use kernel::{
     bindings,
-    error::from_err_ptr, //
+    error::from_err_ptr,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        rcu, //
+    },
+    task::Task, //
 };
 
-/// State of tasks: a `V` of each task that the policy wants to remember.
+/// A `V` for each task that has one, as in a `BPF_MAP_TYPE_TASK_STORAGE` map.
 ///
-/// It is what `BPF_MAP_TYPE_TASK_STORAGE` is to BPF programs: the state belongs to its task, is
-/// freed with it, and is not given to another. There is no limit but memory.
-///
-/// `V` is shared, so what changes in it is an atomic, mostly. Nobody drops it, so it must not have
-/// to be dropped, and it may have 32 KiB and an alignment of 8 bytes at the most: others do not
-/// compile.
+/// It is a static, as the functions of a [`Policy`](super::Policy) have no other state, and is
+/// empty unless there is an [`Allocation`] of it. A `V` begins as zeroes. It is freed with its task
+/// or with the [`Allocation`], and is not dropped. It has at most 1 KiB.
 ///
 /// # Examples
 ///
 /// ```ignore
-/// # struct Learns { runs: TaskStorage<Average> }
-/// # impl Learns {
-/// # fn example(&self, cx: &RqLocked<'_>, task: Task<'_>, ran: Nanos) -> Option<()> {
-/// let runs: &Average = self.runs.get_or_default(cx, task)?;
+/// #[derive(Zeroable)]
+/// struct Seen {
+///     wakeups: Atomic<u64>,
+/// }
 ///
-/// runs.add(ran);
-/// # Some(())
-/// # }
-/// # }
+/// static SEEN: TaskStorage<Seen> = TaskStorage::new();
+///
+/// /// In a hook or in process context, while there is a `SEEN.alloc()?`.
+/// fn woken(task: &Task) {
+///     if let Some(seen) = SEEN.get_or_zeroed(task, &rcu::read_lock()) {
+///         seen.wakeups.add(1, Relaxed);
+///     }
+/// }
 /// ```
 ///
 /// # Invariants
 ///
-/// The pointer is a storage of `bpf_sched_task_storage_alloc()` for the size of `V`, which is ours,
-/// and what it has of a task is a valid `V`.
-pub struct TaskStorage<V: Default + Send + Sync + 'static> {
-    map: NonNull<bindings::bpf_map>,
+/// `map` is null or points to a map of `bpf_sched_task_storage_alloc()` with the size of `V`. A map
+/// is freed a grace period after `map` has become null.
+pub struct TaskStorage<V> {
+    map: Atomic<*mut bindings::bpf_map>,
     _state: PhantomData<V>,
 }
 
-// SAFETY: A storage may be used and freed by another task than made it, and `V` is `Send`.
-unsafe impl<V: Default + Send + Sync + 'static> Send for TaskStorage<V> {}
-// SAFETY: A storage may be used on all CPUs at a time, and `V` is `Sync` and `Send`.
-unsafe impl<V: Default + Send + Sync + 'static> Sync for TaskStorage<V> {}
+impl<V: Zeroable + Sync> TaskStorage<V> {
+    /// Creates a storage that has no memory yet, for a static.
+    #[allow(clippy::new_without_default, reason = "it is for statics")]
+    pub const fn new() -> Self {
+        const {
+            assert!(!needs_drop::<V>(), "state of tasks is not dropped");
+            assert!(align_of::<V>() <= 8, "state of tasks is aligned to 8 bytes");
+            assert!(
+                0 < size_of::<V>()
+                    && size_of::<V>() <= bindings::BPF_SCHED_TASK_STORAGE_MAX as usize,
+                "state of tasks has 1 byte to 1 KiB"
+            );
+        }
 
-impl<V: Default + Send + Sync + 'static> TaskStorage<V> {
-    const CHECKED: () = {
-        assert!(!needs_drop::<V>(), "state of tasks is not dropped");
-        assert!(align_of::<V>() <= 8, "state of tasks is aligned to 8 bytes");
-        assert!(
-            size_of::<V>() > 0 && size_of::<V>() <= 32 << 10,
-            "state of tasks has 1 byte to 32 KiB"
-        );
-    };
+        // INVARIANT: `map` is null.
+        Self {
+            map: Atomic::new(null_mut()),
+            _state: PhantomData,
+        }
+    }
 
-    /// A storage that has no state of any task.
+    /// Allocates the storage until the result is dropped. It may sleep.
     ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub fn new(_cx: &Process<'_>) -> Result<Self> {
-        let () = Self::CHECKED;
-
-        // SAFETY: Any size may be asked for, and by the token this may sleep.
+    /// Returns `EBUSY` if it is allocated already.
+    pub fn alloc(&'static self) -> Result<Allocation<V>> {
+        // SAFETY: It may be called with any size.
         let map = unsafe { bindings::bpf_sched_task_storage_alloc(size_of::<V>() as u32) };
         let map = from_err_ptr(map)?;
 
-        // INVARIANT: It was allocated, and has nothing of any task.
-        Ok(Self {
-            // SAFETY: It is no error, and so it is a storage.
-            map: unsafe { NonNull::new_unchecked(map) },
-            _state: PhantomData,
-        })
+        // INVARIANT: `map` is of this size.
+        if self.map.cmpxchg(null_mut(), map, Release).is_err() {
+            // SAFETY: Nothing else knows of `map`.
+            unsafe { bindings::bpf_sched_task_storage_free(map) };
+            return Err(EBUSY);
+        }
+
+        // INVARIANT: Nothing else makes `self.map` null.
+        Ok(Allocation { storage: self })
     }
 
-    /// The state of `task`, if there is some.
+    /// Returns the state of `task` if it has one.
     #[inline]
-    pub fn get<'a>(&'a self, _cx: &'a Asked<'_>, task: Task<'a>) -> Option<&'a V> {
-        // SAFETY: Nothing is added.
-        unsafe { self.state(task, null_mut()) }
+    pub fn get<'a>(&self, task: &'a Task, rcu: &'a rcu::Guard) -> Option<&'a V> {
+        self.find(task, rcu, false)
     }
 
-    /// The state of `task`, the default of `V` if there was none.
+    /// Returns the state of `task`, a new one if it has none.
     ///
-    /// [`None`] if there is no memory for it. Then it may be there the next time: it is allocated
-    /// without waiting.
+    /// Returns [`None`] if there is no memory for it, which can be different the next time. On
+    /// `PREEMPT_RT` there is none in hard interrupt context, so not for a hook that a tick calls.
     #[inline]
-    pub fn get_or_default<'a>(&'a self, cx: &'a Asked<'_>, task: Task<'a>) -> Option<&'a V> {
-        self.get(cx, task).or_else(|| {
-            let mut init = ManuallyDrop::new(V::default());
-
-            // SAFETY: `init` is a `V`, which is moved: it is neither used nor dropped here.
-            unsafe { self.state(task, &raw mut *init) }
-        })
+    pub fn get_or_zeroed<'a>(&self, task: &'a Task, rcu: &'a rcu::Guard) -> Option<&'a V> {
+        self.find(task, rcu, true)
     }
 
-    /// # Safety
-    ///
-    /// `init` must be null or point to a `V` that may be moved out.
     #[inline]
-    unsafe fn state<'a>(&'a self, task: Task<'a>, init: *mut V) -> Option<&'a V> {
-        // SAFETY: The storage is valid and the task is too, it is locked, and interrupts are off,
-        // by the type invariants; `init` is copied, which is a move by the safety requirement.
-        let state = unsafe {
-            bindings::bpf_sched_task_storage_get(self.map.as_ptr(), task.as_ptr(), init.cast())
-        };
+    fn find<'a>(&self, task: &'a Task, _rcu: &'a rcu::Guard, create: bool) -> Option<&'a V> {
+        let map = self.map.load(Acquire);
 
-        // SAFETY: What there is of a task is a `V`, by the type invariant. It stays as long as the
-        // task and the storage do, and nobody has it exclusively.
+        if map.is_null() {
+            return None;
+        }
+
+        // SAFETY: `map` is a map by the type invariant, and is not freed before the end of the RCU
+        // read-side section. The task is valid, and thus has a reference.
+        let state = unsafe { bindings::bpf_sched_task_storage_get(map, task.as_ptr(), create) };
+
+        // SAFETY: `state` is null or has the size of `V` by the type invariant. It began as zeroes,
+        // which are a `V`, and there are only shared references to it. It is valid as long as the
+        // task is and the RCU read-side section lasts, which is `'a`.
         unsafe { state.cast::<V>().as_ref() }
     }
 }
 
-impl<V: Default + Send + Sync + 'static> Drop for TaskStorage<V> {
+/// The memory of a [`TaskStorage`]. Dropping it frees the state of all tasks; it may sleep.
+///
+/// # Invariants
+///
+/// `storage.map` is not null, and only dropping this makes it null.
+#[must_use = "the storage is freed when this is dropped"]
+pub struct Allocation<V: 'static> {
+    storage: &'static TaskStorage<V>,
+}
+
+impl<V> Drop for Allocation<V> {
     fn drop(&mut self) {
-        // SAFETY: It is ours by the type invariant, and nobody has a reference to state in it any
-        // more. A policy is dropped where code may sleep.
-        unsafe { bindings::bpf_sched_task_storage_free(self.map.as_ptr()) };
+        let map = self.storage.map.xchg(null_mut(), Relaxed);
+
+        // SAFETY: By the type invariant of `TaskStorage` this is a map, and by that of `Self` it
+        // was not freed yet. `bpf_sched_task_storage_free()` waits for a grace period before it
+        // frees anything, after which nothing uses it.
+        unsafe { bindings::bpf_sched_task_storage_free(map) };
     }
 }

@@ -18,13 +18,12 @@ rust_commands() {
 	EOF
 }
 
-# What the documentation of the Rust crate says a policy cannot do is what the compiler
-# refuses. Each of these policies has one mistake and the errors that it is to get: all
-# that it gets are among them, so that none fails for another reason. The correct one
-# compiles without a word, else they might all fail for the same. They get as far as to
-# an object, as names of policies are checked only then. COMPILER is as for
-# policies_build(), after which this is run; the newer one says the same in other words,
-# so that what it says is not looked at.
+# What the types of the crate promise is held by the compiler. Each file of compile-fail
+# has one mistake and the errors that it gets: no others, so that none fails for another
+# reason. correct.rs and the examples of the documentation compile without a message, or all
+# might fail for the same reason. They are compiled as far as to an object, as names of
+# policies are checked only then. COMPILER is as for policies_build(), which runs before;
+# the messages of the newer one differ, so they are not compared.
 misuse_does_not_compile() {
 	if [ "$1" = newer ] && [ -f "$CACHE/rust-newer/missing" ]; then
 		cat "$CACHE/rust-newer/missing"
@@ -36,22 +35,21 @@ misuse_does_not_compile() {
 		folder=build/kernel
 		[ -z "$newer" ] || folder=build/rust-x86-newer
 		. build/check/rust "$folder"
-		policy=$(saved samples/rust/rust_sched_protect.o | sed 's| [^ ]*/rust_sched_protect\.rs||')
+		policy=$(saved samples/rust/rust_sched_latency.o | sed 's| [^ ]*/rust_sched_latency\.rs||')
 		status=0
 		not() { echo "$(basename "$file"): $*"; status=1; }
-		# The examples in the documentation of the crate compile too: a whole module in
-		# lib.rs, which is short; others with what is hidden in them, in a frame.
+		# The example of lib.rs is a whole module; others need what frame/uses.rs imports.
 		rm -f "$out"/example*.rs
-		awk -v out="$out" -v frame="$top/scripts/compile-fail/frame/asked.rs" '
+		awk -v out="$out" -v uses="$top/scripts/compile-fail/frame/uses.rs" '
 			/^ *\/\/[\/!] ```ignore$/ {
 				file = out "/example" ++n ".rs"
-				print FILENAME ~ /lib\.rs$/ ? "" : "#![allow(unused, missing_docs)]\ninclude!(\"" frame "\");" >file
+				print FILENAME ~ /lib\.rs$/ ? "" : "#![allow(dead_code, missing_docs)]\ninclude!(\"" uses "\");" >file
 				next
 			}
 			/^ *\/\/[\/!] ```/ { file = "" }
 			file { sub(/^ *\/\/[\/!] ?/, ""); sub(/^# /, ""); print >file }
 		' "$top"/rust/sched_bpf/*.rs
-		module=$(grep -l module_sched_policy "$out"/example*.rs)
+		module=$(grep -l '^module! {' "$out"/example*.rs)
 		test "$(wc -l <"$module")" -le 40
 		for file in "$out"/example*.rs "$top"/scripts/compile-fail/*.rs; do
 			rc=0
@@ -79,7 +77,8 @@ misuse_does_not_compile() {
 # By the tree's own rules. The first file names the others of its crate.
 rust_format() {
 	"$TOP/scripts/inside" bash -c 'rustfmt --check --color never --config-path build/linux/.rustfmt.toml \
-		rust/sched_bpf/lib.rs samples/rust/*.rs scripts/compile-fail/*.rs'
+		rust/sched_bpf/lib.rs samples/rust/*.rs scripts/compile-fail/*.rs \
+		tools/testing/selftests/sched_bpf/modules/*.rs'
 }
 
 # What `make CLIPPY=1` and `make rustdoc` would say of the crate and of the samples:
@@ -111,9 +110,9 @@ rust_lints() {
 	"$TOP/scripts/inside" bash build/check/lints
 }
 
-# A panic with the lock of an rq held stops the machine. Neither in the samples, with
-# what is inlined there, nor in the crate is a call of one left; but in the tests, and in
-# what checks names, which is only run by the compiler.
+# A panic with an rq lock held stops the machine. No call of one is left in the samples, with
+# what is inlined there, nor in the crate, except in its tests and in the function that checks
+# names, which only the compiler runs.
 policies_do_not_panic() {
 	rust_commands
 	cat >"$scratch/panics" <<-'EOF'
@@ -123,13 +122,13 @@ policies_do_not_panic() {
 		rm -rf "$checked"
 		mkdir "$checked"
 		for object in rust/sched_bpf.o $samples; do
-			cmd=$(saved "$object" | sed "s| --extern sched_bpf=[^ ]*| --extern sched_bpf=$checked/libsched_bpf.rmeta|")
+			cmd=$(saved "$object" | sed "s| --extern sched_bpf | --extern sched_bpf=$checked/libsched_bpf.rmeta |")
 			eval "$cmd -Coverflow-checks=y --emit=metadata,obj --out-dir $checked"
 		done
 		for object in "$checked"/*.o; do
 			llvm-objdump -dr -C --no-show-raw-insn "$object" | awk -v object="$object" '
 				/^[0-9a-f]+ <.*>:$/ { sub(/^[0-9a-f]+ /, ""); at = $0; functions++ }
-				at ~ /^<sched_bpf::(policy::checked_name|tests::.*)>:$/ { next }
+				at ~ /^<sched_bpf::(policy::name|tests::.*)>:$/ { next }
 				/R_X86_64.*[ \t<](core::panicking::|core::[A-Za-z_:<> ]*(_fail|_failed|panic)|rust_begin_unwind)/ { print object ": " at " " $NF }
 				END { if (!functions) print object ": no functions" }'
 		done | tee "$out/panics"

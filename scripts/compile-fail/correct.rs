@@ -1,104 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! No mistake, and no unsafe code: what the others do where they must not is done here where it
-//! may be.
+//! No mistake: what the other cases do where they must not is done here where it may be.
 
-use sched_bpf::prelude::*;
+include!("frame/module.rs");
 
-module_sched_policy! {
-    type: Example,
-    name: "example",
-    authors: ["sched_bpf contributors"],
-    description: "An example",
-    license: "GPL",
-    params: {
-        cgroup: str {
-            default: c"",
-            description: "Path of a cgroup",
-        },
-    },
+#[derive(Zeroable)]
+struct State {
+    number: Atomic<u64>,
+    room: [u64; 127],
 }
 
-#[derive(Default)]
-struct Seen {
-    run: Average,
+static STATES: TaskStorage<State> = TaskStorage::new();
+static LAST: Atomic<i32> = Atomic::new(0);
+
+#[allow(dead_code)]
+fn register(cgroup: &Cgroup) -> Result<(Allocation<State>, Pin<KBox<Registration<Example>>>)> {
+    let registration = Registration::register(Options {
+        cgroup: Some(cgroup),
+        shadow: true,
+    });
+
+    Ok((STATES.alloc()?, KBox::pin_init(registration, GFP_KERNEL)?))
 }
 
-struct Example {
-    cgroup: Cgroup,
-    seen: TaskStorage<Seen>,
-    asked: Counter,
-}
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let cgroup = module_parameters::cgroup.with(|path| {
-            if path.is_empty() {
-                cx.error(fmt!("cgroup={path}: not the path of a cgroup\n"));
-                return Err(EINVAL);
-            }
-            Cgroup::from_path(cx, path)
-        })?;
-        let policy = Self {
-            cgroup,
-            seen: TaskStorage::new(cx)?,
-            asked: Counter::new(cx)?,
-        };
-
-        Ok((
-            Place::cgroup(Cgroup::from_id(cx, policy.cgroup.id())?),
-            Answers::new(cx, Flag::Shadow.into(), policy)?,
-        ))
-    }
+#[allow(dead_code)]
+fn keep(task: &Task) -> ARef<Task> {
+    task.into()
 }
 
 #[vtable]
 impl Policy for Example {
     const NAME: &'static CStr = c"fifteen_letters";
 
-    fn check_preempt_wakeup(
-        &self,
-        cx: &RqLocked<'_>,
-        curr: Task<'_>,
-        wakee: Task<'_>,
-        _: WakeFlags,
-    ) -> Wakeup {
-        self.asked.add(cx, 1);
-        if let Some(seen) = self.seen.get_or_default(cx, wakee) {
-            seen.run.add(cx.now() - wakee.start_time());
-        }
-        if wakee.is_in(&self.cgroup) && !curr.is_in(&self.cgroup) {
+    fn check_preempt_wakeup(cx: &RqLocked, curr: &Task, wakee: &Task, _: WakeFlags) -> Wakeup {
+        let slice = |task| cx.entity(task).slice();
+
+        LAST.store(curr.pid(), Relaxed);
+        if slice(curr) > slice(wakee) {
             Wakeup::Preempt
         } else {
-            Wakeup::NoOpinion
+            Wakeup::Pass
         }
     }
 
-    fn wakeup_preempt_entity(
-        &self,
-        _: &RqLocked<'_>,
-        curr: Entity<'_>,
-        wakee: Entity<'_>,
+    fn slice(_: &RqLocked, se: &Entity, default: Delta) -> Option<Delta> {
+        let rcu = rcu::read_lock();
+        let state = STATES.get_or_zeroed(se.task()?, &rcu)?;
+
+        state.number.add(1, Relaxed);
+        (state.room[0] == 0).then_some(default)
+    }
+
+    fn check_preempt_tick(_: &RqLocked, _: &Entity, _: Delta) -> Tick {
+        Tick::Extend
+    }
+
+    fn select_cpu(
+        _: &LocalInterruptDisabled,
+        _: &Task,
+        prev: CpuId,
         _: WakeFlags,
-    ) -> Wakeup {
-        if wakee.deadline().since(curr.deadline()) < VirtualDelta::ZERO {
-            Wakeup::PreemptNow
-        } else {
-            Wakeup::NoPreempt
-        }
+        _: CpuId,
+    ) -> Option<CpuId> {
+        Some(prev)
     }
 
-    fn check_preempt_tick(&self, _: &RqLocked<'_>, curr: Entity<'_>, ran: Nanos) -> Tick {
-        if ran < curr.slice() && curr.is_in(&self.cgroup) {
-            Tick::Keep
+    fn can_migrate(_: &RqLocked, _: &Task, _: CpuId, _: CpuId, hot: bool) -> Migrate {
+        if hot {
+            Migrate::Stay
         } else {
-            Tick::NoOpinion
+            Migrate::Pass
         }
-    }
-
-    fn slice(&self, cx: &RqLocked<'_>, se: Entity<'_>, stock: Nanos) -> Option<Nanos> {
-        let task = se.task()?;
-
-        (se.nr_runnable(cx) > 1 && task.nice() < 0).then_some(stock.min(Nanos::from_millis(1)))
     }
 }

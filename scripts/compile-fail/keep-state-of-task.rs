@@ -1,33 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Returns the state of a task, which may be gone with it after the call.
+//! Keeps state longer than its task.
 
-// expect: lifetime may not live long enough
+// expect: cannot return value referencing function parameter `task`
 
 include!("frame/module.rs");
 
-struct Example {
-    states: TaskStorage<Average>,
+#[derive(Zeroable)]
+struct State {
+    number: Atomic<u64>,
 }
 
-impl Example {
-    fn forever(&'static self, cx: &RqLocked<'_>, task: Task<'_>) -> Option<&'static Average> {
-        self.states.get(cx, task)
-    }
-}
+static STATES: TaskStorage<State> = TaskStorage::new();
 
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let states = TaskStorage::new(cx)?;
-
-        Ok((
-            Place::system(),
-            Answers::new(cx, Flags::default(), Self { states })?,
-        ))
-    }
+#[allow(dead_code)]
+fn number(task: ARef<Task>, rcu: &rcu::Guard) -> Option<&State> {
+    STATES.get(&task, rcu)
 }
 
 #[vtable]
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
+
+    fn slice(_: &RqLocked, _: &Entity, _: Delta) -> Option<Delta> {
+        None
+    }
 }

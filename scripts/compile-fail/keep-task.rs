@@ -1,35 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeps a task.
+//! Keeps a task past the call.
 
-// expect: cannot be sent between threads safely
-// expect: cannot be shared between threads safely
+// expect: borrowed data escapes outside of associated function
 
 include!("frame/module.rs");
 
-struct Example {
-    last: Option<Task<'static>>,
-}
-
-impl PolicyModule for Example {
-    fn load(cx: &Process<'_>) -> Result<(Place, Answers)> {
-        let policy = Self { last: None };
-
-        Ok((Place::system(), Answers::new(cx, Flags::default(), policy)?))
-    }
-}
+static LAST: SetOnce<&'static Task> = SetOnce::new();
 
 #[vtable]
 impl Policy for Example {
     const NAME: &'static CStr = c"example";
 
-    fn check_preempt_wakeup(
-        &self,
-        _: &RqLocked<'_>,
-        _: Task<'_>,
-        _: Task<'_>,
-        _: WakeFlags,
-    ) -> Wakeup {
-        Wakeup::NoOpinion
+    fn check_preempt_wakeup(_: &RqLocked, curr: &Task, _: &Task, _: WakeFlags) -> Wakeup {
+        LAST.populate(curr);
+        Wakeup::Pass
     }
 }

@@ -4,19 +4,13 @@
 
 // expect: the name of a policy is too long
 
-include!("frame/stateless.rs");
+include!("frame/module.rs");
 
 #[vtable]
 impl Policy for Example {
     const NAME: &'static CStr = c"sixteen_letters_";
 
-    fn check_preempt_wakeup(
-        &self,
-        _: &RqLocked<'_>,
-        _: Task<'_>,
-        _: Task<'_>,
-        _: WakeFlags,
-    ) -> Wakeup {
-        Wakeup::NoOpinion
+    fn slice(_: &RqLocked, _: &Entity, _: Delta) -> Option<Delta> {
+        None
     }
 }
