@@ -12,9 +12,11 @@
 //!
 //! # Examples
 //!
-//! A policy that does not let the tasks of one process be preempted at wakeups:
+//! A module that is a policy:
 //!
 //! ```ignore
+//! //! Does not let the tasks of one process be preempted at wakeups.
+//!
 //! use kernel::{prelude::*, task::Task};
 //! use sched_bpf::{Options, Policy, Registration, RqLocked, WakeFlags, Wakeup};
 //!
@@ -22,7 +24,7 @@
 //!     type: Calm,
 //!     name: "calm",
 //!     authors: ["sched_bpf contributors"],
-//!     description: "Do not preempt the tasks of one process at wakeups",
+//!     description: "Keep one process from being preempted",
 //!     license: "GPL",
 //!     imports_ns: ["SCHED_BPF"],
 //!     params: {

@@ -9,6 +9,7 @@
 #include <linux/bpf_local_storage.h>
 #include <linux/bpf_sched.h>
 #include <linux/err.h>
+#include <linux/error-injection.h>
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -93,3 +94,4 @@ void *bpf_sched_task_storage_get(struct bpf_map *map, struct task_struct *p, boo
 	return data ? data->data : NULL;
 }
 EXPORT_SYMBOL_NS_GPL(bpf_sched_task_storage_get, "SCHED_BPF");
+ALLOW_ERROR_INJECTION(bpf_sched_task_storage_get, NULL);
