@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Single programs in SEC("sched/<hook>"), written as for the 2021 proposal: they
- * attach by themselves, each by a link of its own, which can be pinned.
+ * Attachment of policies to cgroups: evaluation order, places relative to others,
+ * update, query, inheritance, removal of the cgroup, and SEC("sched/<hook>") programs.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,90 +17,479 @@
 #include <bpf/libbpf.h>
 
 #include "../kselftest_harness.h"
+#include "attach.skel.h"
 #include "lib.h"
 #include "readme.skel.h"
 #include "rfc.skel.h"
 
-#define PHASE_MS	1000
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define ENTITY		"cfs_wakeup_preempt_entity"
 #define TICK		"cfs_check_preempt_tick"
+#define SLICE		"cfs_slice"
 #define PIN		"/sys/fs/bpf/sched_bpf_test"
+#define PHASE_MS	200
+#define MAX_PER_CGROUP	64
 
-TEST(skeleton_attaches)
+/* Two cgroups below the root, one of them with a child. */
+enum { A, CHILD, B, ROOT, NR_CGROUPS };
+
+FIXTURE(attach) {
+	char path[NR_CGROUPS][192];
+	uint64_t id[NR_CGROUPS];
+	int fd[NR_CGROUPS];
+	struct attach *skel;
+	struct load load;
+	struct bpf_link *links[MAX_PER_CGROUP];
+	int nr_links;
+};
+
+FIXTURE_SETUP(attach)
 {
-	struct bpf_link_info info = {};
-	__u32 len = sizeof(info);
-	struct counters c;
-	struct rfc *skel;
+	int i;
 
-	skel = rfc__open_and_load();
-	ASSERT_NE(NULL, skel);
-	ASSERT_EQ(0, rfc__attach(skel));
-
-	/* Three programs: three links, three policies of one hook each. */
-	ASSERT_NE(NULL, skel->links.wakeup);
-	ASSERT_NE(NULL, skel->links.preempt_entity);
-	ASSERT_NE(NULL, skel->links.tick);
-	EXPECT_EQ(0, read_counters("wakeup", WAKEUP, &c));
-	EXPECT_EQ(0, read_counters("preempt_entity", ENTITY, &c));
-	EXPECT_EQ(0, read_counters("tick", TICK, &c));
-	EXPECT_EQ(-ENOENT, read_counters("tick", WAKEUP, &c));
-
-	ASSERT_EQ(0, bpf_link_get_info_by_fd(bpf_link__fd(skel->links.tick), &info, &len));
-	EXPECT_EQ(BPF_LINK_TYPE_STRUCT_OPS, info.type);
-	EXPECT_NE(0, info.struct_ops.map_id);
-
-	rfc__destroy(skel);
-	EXPECT_TRUE(policy_gone("wakeup"));
-	EXPECT_TRUE(policy_gone("preempt_entity"));
-	EXPECT_TRUE(policy_gone("tick"));
+	if (!setup_cpus())
+		SKIP(return, "two CPUs are needed");
+	ASSERT_EQ(0, cgroup_make(NULL, "a", self->path[A], sizeof(self->path[A])));
+	ASSERT_EQ(0, cgroup_make(self->path[A], "child", self->path[CHILD],
+				 sizeof(self->path[CHILD])));
+	ASSERT_EQ(0, cgroup_make(NULL, "b", self->path[B], sizeof(self->path[B])));
+	strcpy(self->path[ROOT], CGROUP_ROOT);
+	for (i = 0; i < NR_CGROUPS; i++) {
+		self->id[i] = cgroup_id(self->path[i]);
+		self->fd[i] = open(self->path[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		ASSERT_GE(self->fd[i], 0);
+	}
+	self->skel = attach__open();
+	ASSERT_NE(NULL, self->skel);
+	bpf_map__set_autocreate(self->skel->maps.no_link, false);
+	ASSERT_EQ(0, attach__load(self->skel));
 }
 
-/* The program of that time does now what it did then. */
-TEST(keeps_a_task_running)
+FIXTURE_TEARDOWN(attach)
+{
+	int i;
+
+	load_stop(&self->load);
+	for (i = 0; i < self->nr_links; i++)
+		bpf_link__destroy(self->links[i]);
+	attach__destroy(self->skel);
+	for (i = 0; i < NR_CGROUPS; i++)
+		close(self->fd[i]);
+	cgroup_remove(self->path[CHILD]);
+	cgroup_remove(self->path[A]);
+	cgroup_remove(self->path[B]);
+}
+
+#define ATTACH(number, cgroup, ...) ({						\
+	LIBBPF_OPTS(bpf_cgroup_opts, opts, __VA_ARGS__);			\
+	struct bpf_link *link;							\
+										\
+	link = bpf_map__attach_cgroup_opts(self->skel->maps.ops_##number,	\
+					   self->fd[cgroup], &opts);		\
+	ASSERT_NE(NULL, link);							\
+	self->links[self->nr_links++] = link;					\
+	link;									\
+})
+
+#define EXPECT_REFUSED(error, cgroup_fd, ...) ({				\
+	LIBBPF_OPTS(bpf_cgroup_opts, opts, __VA_ARGS__);			\
+	struct bpf_link *link;							\
+										\
+	link = bpf_map__attach_cgroup_opts(self->skel->maps.ops_4, cgroup_fd, &opts); \
+	EXPECT_EQ(NULL, link);							\
+	EXPECT_EQ(error, errno);						\
+})
+
+/* Let the calls for a sleeper in @cgroup be noted. */
+#define START(cgroup_path) ({							\
+	const struct load_attr attr = { .kind = SLEEPER, .cgroup = cgroup_path }; \
+										\
+	ASSERT_EQ(0, load_start(&self->load, &attr));				\
+	self->skel->bss->pid = self->load.pid;					\
+})
+
+/* Expect calls of these policies in this order, again and again. */
+#define EXPECT_ORDER(...) ({							\
+	const uint32_t want[] = { __VA_ARGS__ };				\
+	uint32_t nr = ARRAY_SIZE(want), n;					\
+										\
+	self->skel->bss->nr_order = MAX_PER_CGROUP;				\
+	sleep_ms(20);								\
+	self->skel->bss->nr_order = 0;						\
+	sleep_ms(PHASE_MS);							\
+	EXPECT_GE(self->skel->bss->nr_order, 2 * nr);				\
+	/* The notes may begin in the middle. */				\
+	for (n = 0; n < nr && memcmp(&self->skel->bss->order[n], want, sizeof(want)); n++) \
+		;								\
+	EXPECT_LT(n, nr);							\
+	for (; n + nr <= self->skel->bss->nr_order; n += nr)			\
+		EXPECT_EQ(0, memcmp(&self->skel->bss->order[n], want, sizeof(want))); \
+})
+
+/* Expect the maps of these policies as the result of a query. */
+#define EXPECT_QUERY(cgroup, flags, ...) ({					\
+	const struct bpf_map *want[] = { __VA_ARGS__ };				\
+	uint32_t ids[MAX_PER_CGROUP];						\
+	int nr = query_maps(self->fd[cgroup], flags, ids, MAX_PER_CGROUP, NULL), n; \
+										\
+	ASSERT_EQ(ARRAY_SIZE(want), nr);					\
+	for (n = 0; n < nr; n++)						\
+		EXPECT_EQ(map_id(want[n]), ids[n]);				\
+})
+
+static int link_info(struct bpf_link *link, struct bpf_link_info *info)
+{
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, len);
+	return bpf_link_get_info_by_fd(bpf_link__fd(link), info, &len);
+}
+
+TEST_F(attach, info_has_map_and_cgroup)
+{
+	struct bpf_link_info info;
+	struct bpf_link *link;
+
+	link = ATTACH(1, A);
+	ASSERT_EQ(0, link_info(link, &info));
+	EXPECT_EQ(BPF_LINK_TYPE_STRUCT_OPS, info.type);
+	EXPECT_EQ(map_id(self->skel->maps.ops_1), info.struct_ops.map_id);
+	EXPECT_EQ(self->id[A], info.struct_ops.cgroup_id);
+}
+
+TEST_F(attach, own_cgroup_first_root_last)
+{
+	int i;
+
+	START(self->path[CHILD]);
+	ATTACH(1, A);
+	ATTACH(2, ROOT);
+	ATTACH(3, B);
+	ATTACH(4, CHILD);
+	EXPECT_ORDER(4, 1, 2);
+	/* Each is passed the cgroup that it is attached to. */
+	for (i = 0; i < self->skel->bss->nr_order; i++) {
+		uint32_t number = self->skel->bss->order[i];
+
+		EXPECT_EQ(self->id[number == 4 ? CHILD : number == 1 ? A : ROOT],
+			  self->skel->bss->cgroups[i]);
+	}
+	EXPECT_QUERY(CHILD, 0, self->skel->maps.ops_4);
+	EXPECT_QUERY(CHILD, BPF_F_QUERY_EFFECTIVE, self->skel->maps.ops_4,
+		     self->skel->maps.ops_1, self->skel->maps.ops_2);
+
+	/* The cgroup is that of the time of the call. */
+	ASSERT_EQ(0, load_move_to_cgroup(&self->load, self->path[B]));
+	EXPECT_ORDER(3, 2);
+}
+
+TEST_F(attach, one_cgroup_oldest_first)
+{
+	START(self->path[A]);
+	ATTACH(2, A);
+	ATTACH(1, A);
+	ATTACH(3, A);
+	EXPECT_ORDER(2, 1, 3);
+	ASSERT_EQ(0, bpf_link__detach(self->links[0]));
+	ATTACH(2, A);
+	EXPECT_ORDER(1, 3, 2);
+}
+
+/* Those with BPF_F_PREORDER are called before all others, from the root down. */
+TEST_F(attach, preorder_from_root)
+{
+	START(self->path[CHILD]);
+	ATTACH(1, CHILD);
+	ATTACH(2, A);
+	ATTACH(3, CHILD, .flags = BPF_F_PREORDER);
+	EXPECT_ORDER(3, 1, 2);
+	ATTACH(4, A, .flags = BPF_F_PREORDER);
+	EXPECT_ORDER(4, 3, 1, 2);
+	EXPECT_QUERY(CHILD, BPF_F_QUERY_EFFECTIVE, self->skel->maps.ops_4,
+		     self->skel->maps.ops_3, self->skel->maps.ops_1, self->skel->maps.ops_2);
+	ATTACH(4, ROOT, .flags = BPF_F_PREORDER);
+	EXPECT_ORDER(4, 4, 3, 1, 2);
+}
+
+TEST_F(attach, before_and_after)
+{
+	struct bpf_link *first;
+	struct bpf_link_info info;
+
+	first = ATTACH(1, A);
+	ATTACH(2, A, .flags = BPF_F_BEFORE | BPF_F_LINK, .relative_fd = bpf_link__fd(first));
+	EXPECT_QUERY(A, 0, self->skel->maps.ops_2, self->skel->maps.ops_1);
+	ATTACH(3, A, .flags = BPF_F_AFTER);
+	ASSERT_EQ(0, link_info(first, &info));
+	ATTACH(4, A, .flags = BPF_F_AFTER | BPF_F_LINK, .relative_id = info.id);
+	EXPECT_QUERY(A, 0, self->skel->maps.ops_2, self->skel->maps.ops_1,
+		     self->skel->maps.ops_4, self->skel->maps.ops_3);
+	ATTACH(3, A, .flags = BPF_F_BEFORE);
+	EXPECT_QUERY(A, 0, self->skel->maps.ops_3, self->skel->maps.ops_2,
+		     self->skel->maps.ops_1, self->skel->maps.ops_4, self->skel->maps.ops_3);
+	START(self->path[A]);
+	EXPECT_ORDER(3, 2, 1, 4, 3);
+}
+
+TEST_F(attach, refused_places)
+{
+	struct bpf_link *in_a, *preorder;
+	int fd = self->fd[A];
+
+	in_a = ATTACH(1, A);
+	preorder = ATTACH(2, A, .flags = BPF_F_PREORDER);
+	EXPECT_REFUSED(EINVAL, fd, .flags = BPF_F_BEFORE | BPF_F_AFTER);
+	EXPECT_REFUSED(EINVAL, fd, .flags = BPF_F_REPLACE);
+	/* Not a link, none, or no place relative to it. */
+	EXPECT_REFUSED(EINVAL, fd, .flags = BPF_F_BEFORE, .relative_fd = bpf_link__fd(in_a));
+	EXPECT_REFUSED(EINVAL, fd, .flags = BPF_F_LINK, .relative_fd = bpf_link__fd(in_a));
+	EXPECT_REFUSED(EBADF, fd, .flags = BPF_F_BEFORE | BPF_F_LINK, .relative_fd = 1000);
+	EXPECT_REFUSED(EINVAL, fd, .flags = BPF_F_BEFORE | BPF_F_LINK, .relative_fd = fd);
+	EXPECT_REFUSED(ENOENT, fd, .flags = BPF_F_BEFORE | BPF_F_LINK, .relative_id = 1 << 30);
+	EXPECT_REFUSED(EINVAL, fd, .flags = BPF_F_BEFORE | BPF_F_LINK,
+		       .relative_fd = bpf_link__fd(preorder));
+	/* Attached to another cgroup. */
+	EXPECT_REFUSED(ENOENT, self->fd[B], .flags = BPF_F_AFTER | BPF_F_LINK,
+		       .relative_fd = bpf_link__fd(in_a));
+	EXPECT_EQ(0, count_policies("note_4"));
+	EXPECT_QUERY(A, BPF_F_QUERY_EFFECTIVE, self->skel->maps.ops_2, self->skel->maps.ops_1);
+}
+
+TEST_F(attach, refused_targets)
+{
+	struct bpf_link *link;
+	int fds[2], fd;
+
+	/* Without a cgroup: target_fd is 0, which is not the whole system. */
+	fd = open("/dev/null", O_RDONLY);
+	ASSERT_EQ(0, dup2(fd, 0));
+	link = bpf_map__attach_struct_ops(self->skel->maps.ops_1);
+	EXPECT_EQ(NULL, link);
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(0, count_policies("note_1"));
+	ASSERT_EQ(0, pipe(fds));
+	EXPECT_REFUSED(EBADF, fds[0]);
+	fd = open("/proc", O_RDONLY | O_DIRECTORY);
+	EXPECT_REFUSED(EBADF, fd);
+
+	/* A cgroup of another hierarchy. */
+	ASSERT_EQ(0, mkdir("/tmp/v1", 0700));
+	ASSERT_EQ(0, mount("v1", "/tmp/v1", "cgroup", 0, "none,name=sched_bpf"));
+	fd = open("/tmp/v1", O_RDONLY | O_DIRECTORY);
+	ASSERT_GE(fd, 0);
+	EXPECT_REFUSED(EBADF, fd);
+	close(fd);
+	ASSERT_EQ(0, umount("/tmp/v1"));
+	ASSERT_EQ(0, rmdir("/tmp/v1"));
+}
+
+TEST_F(attach, refused_without_link)
+{
+	struct attach *skel = attach__open();
+
+	ASSERT_NE(NULL, skel);
+	ASSERT_EQ(0, attach__load(skel));
+	EXPECT_EQ(NULL, bpf_map__attach_struct_ops(skel->maps.no_link));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(NULL, bpf_map__attach_cgroup_opts(skel->maps.no_link, self->fd[A], NULL));
+	EXPECT_EQ(EINVAL, errno);
+	attach__destroy(skel);
+}
+
+TEST_F(attach, update_keeps_place)
+{
+	struct bpf_link *link;
+
+	ATTACH(1, A);
+	link = ATTACH(2, A);
+	ATTACH(3, A);
+	ASSERT_EQ(0, bpf_link__update_map(link, self->skel->maps.ops_4));
+	EXPECT_QUERY(A, 0, self->skel->maps.ops_1, self->skel->maps.ops_4,
+		     self->skel->maps.ops_3);
+	EXPECT_EQ(0, count_policies("note_2"));
+	START(self->path[A]);
+	EXPECT_ORDER(1, 4, 3);
+}
+
+TEST_F(attach, same_map_twice)
+{
+	struct bpf_link *link;
+
+	START(self->path[CHILD]);
+	ATTACH(1, A);
+	link = ATTACH(1, A);
+	ATTACH(1, CHILD);
+	ATTACH(2, A);
+	EXPECT_ORDER(1, 1, 1, 2);
+	EXPECT_EQ(3, count_policies("note_1"));
+	ASSERT_EQ(0, bpf_link__detach(link));
+	EXPECT_ORDER(1, 1, 2);
+}
+
+TEST_F(attach, revision_is_checked)
+{
+	uint64_t revision[2];
+	uint32_t ids[4];
+
+	ATTACH(1, A);
+	ASSERT_EQ(1, query_maps(self->fd[A], 0, ids, 4, &revision[0]));
+	ATTACH(2, A, .expected_revision = revision[0]);
+	ASSERT_EQ(2, query_maps(self->fd[A], 0, ids, 4, &revision[1]));
+	EXPECT_GT(revision[1], revision[0]);
+	EXPECT_REFUSED(ESTALE, self->fd[A], .expected_revision = revision[0]);
+	/* A buffer that is too small is filled. */
+	EXPECT_EQ(-ENOSPC, query_maps(self->fd[A], 0, ids, 1, NULL));
+	EXPECT_EQ(map_id(self->skel->maps.ops_1), ids[0]);
+}
+
+TEST_F(attach, new_cgroup_inherits)
+{
+	char path[256];
+
+	ATTACH(1, A);
+	ASSERT_EQ(0, cgroup_make(self->path[CHILD], "new", path, sizeof(path)));
+	ATTACH(2, CHILD);
+	START(path);
+	EXPECT_ORDER(2, 1);
+	load_stop(&self->load);
+	cgroup_remove(path);
+}
+
+TEST_F(attach, removed_cgroup_detaches)
+{
+	struct bpf_link_info info;
+	struct bpf_link *link;
+	struct pollfd pfd;
+
+	link = ATTACH(1, CHILD);
+	ATTACH(2, A);
+	pfd = (struct pollfd){ .fd = bpf_link__fd(link), .events = POLLHUP };
+	EXPECT_EQ(0, poll(&pfd, 1, 0));
+	cgroup_remove(self->path[CHILD]);
+	EXPECT_EQ(1, poll(&pfd, 1, 10000));
+	EXPECT_TRUE(pfd.revents & POLLHUP);
+	ASSERT_EQ(0, link_info(link, &info));
+	EXPECT_EQ(0, info.struct_ops.map_id);
+	EXPECT_EQ(0, info.struct_ops.cgroup_id);
+	EXPECT_EQ(-ENOLINK, bpf_link__update_map(link, self->skel->maps.ops_3));
+	EXPECT_EQ(0, count_policies("note_1"));
+	EXPECT_EQ(1, count_policies("note_2"));
+	EXPECT_REFUSED(ENOENT, self->fd[CHILD]);
+}
+
+TEST_F(attach, detached_link_stays)
+{
+	struct bpf_link *link = ATTACH(1, A);
+	struct pollfd pfd = { .fd = bpf_link__fd(link), .events = POLLHUP };
+
+	ASSERT_EQ(0, bpf_link__detach(link));
+	EXPECT_EQ(0, count_policies("note_1"));
+	EXPECT_EQ(1, poll(&pfd, 1, 0));
+	EXPECT_EQ(-ENOLINK, bpf_link__update_map(link, self->skel->maps.ops_2));
+}
+
+TEST_F(attach, limit_per_cgroup)
+{
+	int i;
+
+	for (i = 0; i < MAX_PER_CGROUP; i++)
+		ATTACH(1, A);
+	EXPECT_REFUSED(E2BIG, self->fd[A]);
+	/* Of this cgroup only. */
+	bpf_link__destroy(self->links[--self->nr_links]);
+	ATTACH(2, CHILD);
+}
+
+TEST_F(attach, killed_loader_detaches)
+{
+	pid_t loader;
+	int fds[2];
+	char ok = 0;
+
+	ASSERT_EQ(0, pipe(fds));
+	loader = fork();
+	if (!loader) {
+		ok = !!attach_to(self->skel->maps.ops_1, self->path[A]);
+		if (write(fds[1], &ok, 1) == 1)
+			pause();
+		_exit(1);
+	}
+	ASSERT_EQ(1, read(fds[0], &ok, 1));
+	ASSERT_TRUE(ok);
+	EXPECT_EQ(1, count_policies("note_1"));
+	kill(loader, SIGKILL);
+	ASSERT_EQ(loader, waitpid(loader, NULL, 0));
+	EXPECT_TRUE(policy_gone("note_1"));
+}
+
+TEST_F(attach, sched_program_in_cgroup)
+{
+	struct bpf_program *prog = self->skel->progs.single;
+	struct bpf_link_info info;
+	struct bpf_link *link;
+	struct policy p;
+
+	link = bpf_program__attach_cgroup(prog, self->fd[A]);
+	ASSERT_NE(NULL, link);
+	ASSERT_EQ(0, link_info(link, &info));
+	EXPECT_EQ(self->id[A], info.struct_ops.cgroup_id);
+	ASSERT_EQ(0, read_policy("single", &p));
+	EXPECT_EQ(self->id[A], p.cgroup);
+	EXPECT_EQ(info.id, p.link);
+	EXPECT_EQ(info.struct_ops.map_id, p.map);
+	ASSERT_EQ(0, bpf_link__update_map(link, self->skel->maps.ops_1));
+	EXPECT_EQ(1, count_policies("note_1"));
+	bpf_link__destroy(link);
+	EXPECT_TRUE(policy_gone("note_1"));
+}
+
+/* Each program of the skeleton has a link of its own, to the root cgroup. */
+TEST(sched_programs_in_skeleton)
 {
 	const struct load_attr attr = { .kind = HOG };
 	struct load hogs[2] = {};
 	struct counters c;
-	uint64_t n[2];
+	uint64_t n[2] = {};
+	struct policy p;
 	struct rfc *skel;
+	int i;
 
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
-	ASSERT_EQ(0, load_start(&hogs[0], &attr));
-	ASSERT_EQ(0, load_start(&hogs[1], &attr));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, load_start(&hogs[i], &attr));
 	skel = rfc__open_and_load();
 	ASSERT_NE(NULL, skel);
-	for (int i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++) {
 		n[i] = switches(hogs[0].pid);
-		sleep_ms(PHASE_MS);
+		sleep_ms(1000);
 		n[i] = switches(hogs[0].pid) - n[i];
 		if (i)
 			break;
 		skel->bss->tgidpid = (unsigned long)hogs[0].pid << 32 | hogs[0].pid;
 		ASSERT_EQ(0, rfc__attach(skel));
 	}
-	ASSERT_EQ(0, read_counters("tick", TICK, &c));
-	TH_LOG("switches: stock %lu, kept for 20 ms a turn %lu", n[0], n[1]);
+	/* The slices of the first hog are extended. */
+	TH_LOG("switches: default %lu, with the policy %lu", n[0], n[1]);
 	EXPECT_GT(n[0], 2 * n[1]);
+	ASSERT_EQ(0, read_counters("tick", TICK, &c));
 	EXPECT_GT(c.negative, 0);
+	EXPECT_EQ(-ENOENT, read_counters("tick", WAKEUP, &c));
+	EXPECT_EQ(0, read_counters("wakeup", WAKEUP, &c));
+	EXPECT_EQ(0, read_counters("preempt_entity", ENTITY, &c));
+	ASSERT_EQ(0, read_policy("tick", &p));
+	EXPECT_EQ(cgroup_id(CGROUP_ROOT), p.cgroup);
 	rfc__destroy(skel);
-	load_stop(&hogs[0]);
-	load_stop(&hogs[1]);
+	EXPECT_TRUE(policy_gone("wakeup"));
+	EXPECT_TRUE(policy_gone("tick"));
+	for (i = 0; i < 2; i++)
+		load_stop(&hogs[i]);
 }
 
-/* A pinned link outlives its loader, killed here; unpinning it detaches. */
-TEST(pinned_link_survives)
+TEST(pinned_link_outlives_loader)
 {
-	const struct load_attr attr = { .kind = HOG };
-	struct counters before, after;
-	struct load hogs[2] = {};
 	pid_t loader;
 	int status;
-
-	if (!setup_cpus())
-		SKIP(return, "two CPUs are needed");
 
 	mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
 	unlink(PIN);
@@ -112,48 +505,12 @@ TEST(pinned_link_survives)
 	}
 	ASSERT_EQ(loader, waitpid(loader, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
-
-	ASSERT_EQ(0, load_start(&hogs[0], &attr));
-	ASSERT_EQ(0, load_start(&hogs[1], &attr));
-	ASSERT_EQ(0, read_counters("tick", TICK, &before));
-	sleep_ms(500);
-	ASSERT_EQ(0, read_counters("tick", TICK, &after));
-	EXPECT_GT(after.calls, before.calls);
-	load_stop(&hogs[0]);
-	load_stop(&hogs[1]);
-
+	EXPECT_EQ(1, count_policies("tick"));
 	ASSERT_EQ(0, unlink(PIN));
 	EXPECT_TRUE(policy_gone("tick"));
 }
 
-/* A loader that is killed takes its policy with it. */
-TEST(killed_loader_detaches)
-{
-	struct counters c;
-	int fds[2];
-	pid_t loader;
-	char ok = 0;
-
-	ASSERT_EQ(0, pipe(fds));
-	loader = fork();
-	if (!loader) {
-		struct rfc *skel = rfc__open_and_load();
-
-		ok = skel && !rfc__attach(skel);
-		if (write(fds[1], &ok, 1) == 1)
-			pause();
-		_exit(1);
-	}
-	ASSERT_EQ(1, read(fds[0], &ok, 1));
-	ASSERT_TRUE(ok);
-	EXPECT_EQ(0, read_counters("tick", TICK, &c));
-	kill(loader, SIGKILL);
-	ASSERT_EQ(loader, waitpid(loader, NULL, 0));
-	EXPECT_TRUE(policy_gone("tick"));
-	EXPECT_TRUE(policy_gone("wakeup"));
-}
-
-/* The program that the documentation shows keeps sleepers from batch work. */
+/* The example of the documentation: sleepers do not preempt tasks of this cgroup. */
 TEST(documented_example)
 {
 	const struct load_attr hog_attr = { .kind = HOG, .slice_ns = 100 * NSEC_PER_MSEC };
@@ -162,6 +519,7 @@ TEST(documented_example)
 	struct readme *skel;
 	uint64_t n[2];
 	char path[128];
+	int i;
 
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
@@ -170,8 +528,8 @@ TEST(documented_example)
 	ASSERT_NE(NULL, skel);
 	skel->bss->batch = cgroup_id(path);
 	ASSERT_EQ(0, readme__attach(skel));
-	/* The same two tasks, with the hog in the cgroup and outside. */
-	for (int i = 0; i < 2; i++) {
+	/* With the hog in the cgroup and outside. */
+	for (i = 0; i < 2; i++) {
 		struct load_attr h = hog_attr;
 
 		h.cgroup = i ? NULL : path;
@@ -179,12 +537,12 @@ TEST(documented_example)
 		ASSERT_EQ(0, load_start(&sleeper, &attr));
 		sleep_ms(100);
 		n[i] = sleeper.stats->rounds;
-		sleep_ms(PHASE_MS);
+		sleep_ms(1000);
 		n[i] = sleeper.stats->rounds - n[i];
 		load_stop(&sleeper);
 		load_stop(&hog);
 	}
-	TH_LOG("rounds beside batch work %lu, beside other work %lu", n[0], n[1]);
+	TH_LOG("rounds with batch work %lu, with other work %lu", n[0], n[1]);
 	EXPECT_GT(n[1], 4 * n[0]);
 	readme__destroy(skel);
 	cgroup_remove(path);

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What it costs to ask policies that have no opinion on any hook, beside the same
- * kernel without one, sched_ext's simplest scheduler and trampolines on functions at the
- * same places, which is how the first proposal of BPF in the fair class worked. The
- * loads are those of "perf bench sched". Best in a machine whose time counts instructions,
- * where the figures are repeatable: then a nanosecond is an instruction.
+ * The cost of hooks that return 0, compared with the same kernel without a policy, with
+ * sched_ext's simplest scheduler and with trampolines on functions at the same places, the
+ * mechanism of the first proposal. The loads are those of "perf bench sched". Figures are
+ * repeatable in a machine whose time counts instructions, where a nanosecond is one.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "empty.skel.h"
@@ -28,7 +24,7 @@
 #define ROUNDS		50000
 #define MESSAGES	50
 
-/* Keys of hooks are turned off a second after the last policy has gone. */
+/* Static keys may be switched off with a delay. */
 #define SETTLE_MS	1500
 
 static struct empty *skel;
@@ -42,16 +38,10 @@ static void fail(const char *what)
 
 static struct bpf_link *attach(struct bpf_map *map, const char *cgroup)
 {
-	struct bpf_link *link;
-	int fd;
+	struct bpf_link *link = attach_to(map, cgroup);
 
-	if (!cgroup)
-		return bpf_map__attach_struct_ops(map) ?: (fail("attach"), NULL);
-	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	link = bpf_map__attach_cgroup_opts(map, fd, NULL);
 	if (!link)
 		fail(cgroup);
-	close(fd);
 	return link;
 }
 
@@ -76,14 +66,13 @@ static double seconds(const char *bench)
 	return s;
 }
 
-static uint64_t questions(const char *policy)
+static uint64_t all_calls(const char *policy)
 {
-	struct counters c;
 	uint64_t sum = 0;
 	int h;
 
 	for (h = 0; policy && h < NR_HOOKS; h++)
-		sum += read_counters(policy, hook_names[h], &c) ? 0 : c.calls;
+		sum += calls_of(policy, hook_names[h]);
 	return sum;
 }
 
@@ -95,8 +84,8 @@ struct cost {
 /* Without the option. */
 static struct cost off;
 
-/* Those of the loads now, and how many questions a policy is asked by the first. */
-static struct cost run(const char *policy, uint64_t *asked)
+/* Run the loads, and count the calls of the policy in the first. */
+static struct cost run(const char *policy, uint64_t *calls)
 {
 	char pipe[32], messages[48];
 	static bool warm;
@@ -108,9 +97,9 @@ static struct cost run(const char *policy, uint64_t *asked)
 	if (!warm)
 		seconds(pipe);
 	warm = true;
-	*asked = questions(policy);
+	*calls = all_calls(policy);
 	cost.pipe = seconds(pipe);
-	*asked = questions(policy) - *asked;
+	*calls = all_calls(policy) - *calls;
 	cost.messages = seconds(messages);
 	return cost;
 }
@@ -122,20 +111,20 @@ static void print(const char *what, struct cost cost)
 	       100 * (cost.messages / off.messages - 1));
 }
 
-/* Print what the loads take, what that is more than without the option, and of each question. */
+/* Print the time of the loads, the difference to a kernel without the option, and per call. */
 static void measure(const char *what, const char *policy)
 {
 	static struct cost no_policy;
 	struct cost cost;
-	uint64_t asked;
+	uint64_t calls;
 
-	cost = run(policy, &asked);
+	cost = run(policy, &calls);
 	if (!no_policy.pipe)
 		no_policy = cost;
 	print(what, cost);
-	if (asked)
-		printf(" %9.1f %9.1f", (double)asked / ROUNDS,
-		       (cost.pipe - no_policy.pipe) * 1e9 / asked);
+	if (calls)
+		printf(" %9.1f %9.1f", (double)calls / ROUNDS,
+		       (cost.pipe - no_policy.pipe) * 1e9 / calls);
 	printf("\n");
 }
 
@@ -178,17 +167,17 @@ static void measure_scx(void)
 
 /*
  * bench off: print two numbers, for a kernel without the option. bench NUMBER NUMBER: they are
- * what all is compared with.
+ * the base of the comparison.
  */
 int main(int argc, char *argv[])
 {
 	struct bpf_link *links[OTHERS] = {};
-	uint64_t asked;
+	uint64_t calls;
 	int i;
 
 	setlinebuf(stdout);
 	if (argc == 2 && !strcmp(argv[1], "off") && setup_cpus()) {
-		off = run(NULL, &asked);
+		off = run(NULL, &calls);
 		printf("%.9f %.9f\n", off.pipe, off.messages);
 		return 0;
 	}
@@ -203,22 +192,22 @@ int main(int argc, char *argv[])
 		fail("setup");
 
 	printf("%-42s %9s %9s %9s %8s %9s %9s\n", "", "pipe", "more", "messages", "more",
-	       "questions", "ns");
+	       "calls", "ns");
 	printf("%-42s %9s %9s %9s %8s %9s %9s\n", "", "ns/round", "", "s", "", "per round",
-	       "of each");
+	       "per call");
 	print("without the option", off);
 	printf("\n");
 	measure("no policy", NULL);
 
-	links[0] = attach(skel->maps.empty, NULL);
+	links[0] = attach(skel->maps.empty, CGROUP_ROOT);
 	measure("1 policy in BPF", "bpf_empty");
-	links[1] = attach(skel->maps.empty, NULL);
+	links[1] = attach(skel->maps.empty, CGROUP_ROOT);
 	measure("2 policies in BPF", "bpf_empty");
 	bpf_link__destroy(links[1]);
 	bpf_link__destroy(links[0]);
 
-	links[0] = attach(skel->maps.empty_shadow, NULL);
-	measure("1 policy in BPF, in the shadow", "shadow_empty");
+	links[0] = attach(skel->maps.empty_shadow, CGROUP_ROOT);
+	measure("1 policy in BPF, shadow mode", "shadow_empty");
 	bpf_link__destroy(links[0]);
 
 	if (!module_load(beside("sched_bpf_test.ko"), "")) {
@@ -234,12 +223,10 @@ int main(int argc, char *argv[])
 	for (i = 0; i < OTHERS; i++)
 		bpf_link__destroy(links[i]);
 
+	bpf_map__set_autoattach(skel->maps.empty, false);
+	bpf_map__set_autoattach(skel->maps.empty_shadow, false);
 	if (empty__attach(skel))
 		fail("fentry");
-	bpf_link__destroy(skel->links.empty);
-	bpf_link__destroy(skel->links.empty_shadow);
-	skel->links.empty = NULL;
-	skel->links.empty_shadow = NULL;
 	sleep_ms(SETTLE_MS);
 	measure("3 trampolines", NULL);
 	empty__detach(skel);

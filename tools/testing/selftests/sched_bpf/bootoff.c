@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * On a kernel booted with bpf_sched=off a policy can be attached, and is not asked
- * until policies are turned on.
- */
+/* A kernel booted with bpf_sched=off calls no policy until policies are enabled. */
 #define _GNU_SOURCE
 #include <sched.h>
 
@@ -19,7 +16,6 @@ TEST(off_until_enabled)
 	const struct load_attr attr = { .kind = HOG };
 	struct load hogs[2] = {};
 	struct bpf_link *link;
-	struct counters c;
 	struct answer *skel;
 
 	if (!setup_cpus())
@@ -29,15 +25,13 @@ TEST(off_until_enabled)
 	ASSERT_EQ(0, load_start(&hogs[1], &attr));
 	skel = answer__open_and_load();
 	ASSERT_NE(NULL, skel);
-	link = bpf_map__attach_struct_ops(skel->maps.only_tick);
+	link = attach_root(skel->maps.only_tick);
 	ASSERT_NE(NULL, link);
 	sleep_ms(500);
-	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
-	EXPECT_EQ(0, c.calls);
+	EXPECT_EQ(0, calls_of("answer_tick", TICK));
 	ASSERT_EQ(0, set_knob("enabled", 1));
 	sleep_ms(500);
-	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
-	EXPECT_GT(c.calls, 0);
+	EXPECT_GT(calls_of("answer_tick", TICK), 0);
 	bpf_link__destroy(link);
 	answer__destroy(skel);
 	load_stop(&hogs[0]);

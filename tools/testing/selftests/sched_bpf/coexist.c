@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Policies beside what else decides who runs: the other scheduling classes and
- * policies, sched_ext, core scheduling, bandwidth limits, CPU hotplug and proxy
- * execution.
+ * Policies next to other scheduling classes and policies, sched_ext, core scheduling,
+ * bandwidth limits, CPU hotplug and proxy execution.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -70,11 +69,11 @@ FIXTURE_TEARDOWN(coexist)
 	}
 }
 
-/* Let every question be answered so. */
+/* Let the wakeup and tick hooks return this. */
 #define attach(ret) ({								\
 	ASSERT_EQ(0, coexist__load(self->skel));				\
 	self->skel->bss->answer = ret;						\
-	self->link = bpf_map__attach_struct_ops(self->skel->maps.asked);	\
+	self->link = attach_root(self->skel->maps.counting);	\
 	ASSERT_NE(NULL, self->link);						\
 })
 
@@ -89,7 +88,7 @@ FIXTURE_TEARDOWN(coexist)
 	started;								\
 })
 
-/* How often the policy was asked in the next @ms, in which all loads go on. */
+/* Calls of these hooks in the next @ms, in which all loads go on. */
 #define calls_in(ms) ({								\
 	uint64_t rounds[MAX_LOADS], calls;					\
 	int i;									\
@@ -106,11 +105,7 @@ FIXTURE_TEARDOWN(coexist)
 
 static uint64_t all_calls(void)
 {
-	struct counters wakeup, tick;
-
-	read_counters("asked", WAKEUP, &wakeup);
-	read_counters("asked", TICK, &tick);
-	return wakeup.calls + tick.calls;
+	return calls_of("counting", WAKEUP) + calls_of("counting", TICK);
 }
 
 static uint64_t rounds_in(const struct load *load, unsigned int ms)
@@ -121,17 +116,17 @@ static uint64_t rounds_in(const struct load *load, unsigned int ms)
 	return load->stats->rounds - rounds;
 }
 
-/* A deadline task may be pinned only if nobody checks that all fit. */
+/* A deadline task may be pinned only without admission control. */
 #define make_deadline(load) ({							\
 	ASSERT_EQ(0, write_file(RT_RUNTIME, "-1"));				\
 	ASSERT_EQ(0, load_make_deadline(load));					\
 })
 
-/* One of each kind of task on one CPU: the rules of bpf_sched_hooks.h. */
-TEST_F(coexist, who_is_asked_about)
+/* One of each kind of task on one CPU: the rules of struct bpf_sched_ops. */
+TEST_F(coexist, hooks_skip_rt_dl_idle)
 {
 	const int never[] = { SCHED_FIFO, SCHED_DEADLINE };
-	const struct coexist__bss *asked;
+	const struct coexist__bss *seen;
 	struct load *deadline;
 	int i;
 
@@ -147,31 +142,31 @@ TEST_F(coexist, who_is_asked_about)
 	deadline = start(.kind = SLEEPER);
 	make_deadline(deadline);
 	attach(0);
-	asked = self->skel->bss;
+	seen = self->skel->bss;
 	EXPECT_GT(calls_in(3 * PHASE_MS), 0);
 
-	TH_LOG("requests: normal %llu, batch %llu; wakees: normal %llu; preempted: batch %llu",
-	       asked->requests[SCHED_OTHER], asked->requests[SCHED_BATCH],
-	       asked->wakees[SCHED_OTHER], asked->preempted[SCHED_BATCH]);
-	EXPECT_GT(asked->requests[SCHED_OTHER], 0);
-	EXPECT_GT(asked->requests[SCHED_BATCH], 0);
-	EXPECT_EQ(0, asked->requests[SCHED_IDLE]);
-	EXPECT_GT(asked->slices[SCHED_OTHER], 0);
-	EXPECT_GT(asked->slices[SCHED_BATCH], 0);
-	EXPECT_GT(asked->wakees[SCHED_OTHER], 0);
-	EXPECT_EQ(0, asked->wakees[SCHED_BATCH]);
-	EXPECT_EQ(0, asked->wakees[SCHED_IDLE]);
-	EXPECT_GT(asked->preempted[SCHED_BATCH], 0);
-	EXPECT_EQ(0, asked->preempted[SCHED_IDLE]);
+	TH_LOG("ticks: normal %llu, batch %llu; wakees: normal %llu; preempted: batch %llu",
+	       seen->ticks[SCHED_OTHER], seen->ticks[SCHED_BATCH],
+	       seen->wakees[SCHED_OTHER], seen->preempted[SCHED_BATCH]);
+	EXPECT_GT(seen->ticks[SCHED_OTHER], 0);
+	EXPECT_GT(seen->ticks[SCHED_BATCH], 0);
+	EXPECT_EQ(0, seen->ticks[SCHED_IDLE]);
+	EXPECT_GT(seen->slices[SCHED_OTHER], 0);
+	EXPECT_GT(seen->slices[SCHED_BATCH], 0);
+	EXPECT_GT(seen->wakees[SCHED_OTHER], 0);
+	EXPECT_EQ(0, seen->wakees[SCHED_BATCH]);
+	EXPECT_EQ(0, seen->wakees[SCHED_IDLE]);
+	EXPECT_GT(seen->preempted[SCHED_BATCH], 0);
+	EXPECT_EQ(0, seen->preempted[SCHED_IDLE]);
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, asked->requests[never[i]]);
-		EXPECT_EQ(0, asked->slices[never[i]]);
-		EXPECT_EQ(0, asked->wakees[never[i]]);
-		EXPECT_EQ(0, asked->preempted[never[i]]);
+		EXPECT_EQ(0, seen->ticks[never[i]]);
+		EXPECT_EQ(0, seen->slices[never[i]]);
+		EXPECT_EQ(0, seen->wakees[never[i]]);
+		EXPECT_EQ(0, seen->preempted[never[i]]);
 	}
 }
 
-TEST_F(coexist, deadline_is_not_delayed)
+TEST_F(coexist, extension_does_not_delay_deadline)
 {
 	struct load *deadline;
 	uint64_t stock, kept;
@@ -185,13 +180,12 @@ TEST_F(coexist, deadline_is_not_delayed)
 	kept = rounds_in(deadline, PHASE_MS);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
 
-	TH_LOG("rounds: stock %lu, with the hogs kept %lu", stock, kept);
-	/* Waiting for the end of each request it would have 10 rounds. */
+	TH_LOG("rounds: default %lu, with hogs extended %lu", stock, kept);
 	EXPECT_GT(kept, stock / 2);
 }
 
-/* "Keep running" does not get a task more than the quota of its cgroup. */
-TEST_F(coexist, quota_holds)
+/* An extended slice does not exceed cpu.max of its cgroup. */
+TEST_F(coexist, extension_keeps_quota)
 {
 	const uint64_t quota = 2 * PHASE_MS * NSEC_PER_MSEC / 10;
 	struct load *limited, *other;
@@ -218,8 +212,7 @@ TEST_F(coexist, quota_holds)
 	EXPECT_GT(times[1], 2 * times[0]);
 }
 
-/* All tasks are sched_ext's, so there is nobody to be asked about. */
-TEST_F(coexist, sched_ext_full)
+TEST_F(coexist, sched_ext_full_silences)
 {
 	uint64_t before, during, after;
 	struct bpf_link *ext;
@@ -235,7 +228,6 @@ TEST_F(coexist, sched_ext_full)
 	ext = bpf_map__attach_struct_ops(self->skel->maps.ext_full);
 	ASSERT_NE(NULL, ext);
 	during = calls_in(PHASE_MS);
-	/* bpftool says why. */
 	EXPECT_EQ(0, system("./bpftool sched show | grep -q 'sched_ext runs all fair tasks'"));
 	bpf_link__destroy(ext);
 	after = calls_in(PHASE_MS);
@@ -246,64 +238,61 @@ TEST_F(coexist, sched_ext_full)
 	EXPECT_GT(after, 0);
 }
 
-/* Only tasks of SCHED_EXT are sched_ext's, and without it they are fair tasks. */
-TEST_F(coexist, sched_ext_partial)
+/* Hooks are called for SCHED_EXT tasks only while these are in the fair class. */
+TEST_F(coexist, sched_ext_partial_skips)
 {
-	uint64_t requests[2], wakees[2], placed[2];
-	const struct coexist__bss *asked;
+	uint64_t ticks[2], wakees[2], placed[2];
+	const struct coexist__bss *seen;
 	struct bpf_link *ext;
 	int i;
 
 	if (!has_sched_ext())
 		SKIP(return, "the kernel has no sched_ext");
 	bpf_map__set_autocreate(self->skel->maps.ext_partial, true);
-	/*
-	 * Fair tasks go first: those that are there leave something for the others. They do not
-	 * fall in step, where none would wait for another.
-	 */
+	/* Sleepers that leave time for others and do not fall in step. */
 	for (i = 1; i <= 3; i++)
 		start(.kind = SLEEPER, .work_ns = i * NSEC_PER_MSEC / 10);
-	/* Two, so that there is always somebody who waits for the end of a request. */
+	/* Two, so that one always waits. */
 	start(.kind = HOG, .policy = SCHED_EXT);
 	start(.kind = HOG, .policy = SCHED_EXT);
 	start(.kind = SLEEPER, .policy = SCHED_EXT);
-	/* Who may be on one CPU only is not placed. */
+	/* cfs_select_cpu() is not called for a task with one CPU. */
 	start(.kind = SLEEPER, .on_both = true);
 	start(.kind = SLEEPER, .policy = SCHED_EXT, .on_both = true);
 	attach(0);
-	asked = self->skel->bss;
+	seen = self->skel->bss;
 	EXPECT_GT(calls_in(PHASE_MS), 0);
 
 	ext = bpf_map__attach_struct_ops(self->skel->maps.ext_partial);
 	ASSERT_NE(NULL, ext);
-	requests[0] = asked->requests[SCHED_OTHER];
-	requests[1] = asked->requests[SCHED_EXT];
-	wakees[0] = asked->wakees[SCHED_OTHER];
-	wakees[1] = asked->wakees[SCHED_EXT];
-	placed[0] = asked->placed[SCHED_OTHER];
-	placed[1] = asked->placed[SCHED_EXT];
-	EXPECT_GT(requests[1], 0);
+	ticks[0] = seen->ticks[SCHED_OTHER];
+	ticks[1] = seen->ticks[SCHED_EXT];
+	wakees[0] = seen->wakees[SCHED_OTHER];
+	wakees[1] = seen->wakees[SCHED_EXT];
+	placed[0] = seen->placed[SCHED_OTHER];
+	placed[1] = seen->placed[SCHED_EXT];
+	EXPECT_GT(ticks[1], 0);
 	EXPECT_GT(wakees[1], 0);
 	EXPECT_GT(placed[1], 0);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
-	TH_LOG("with sched_ext %llu requests and %llu wakees, of its tasks %llu and %llu",
-	       asked->requests[SCHED_OTHER] - requests[0], asked->wakees[SCHED_OTHER] - wakees[0],
-	       asked->requests[SCHED_EXT] - requests[1], asked->wakees[SCHED_EXT] - wakees[1]);
-	EXPECT_GT(asked->requests[SCHED_OTHER], requests[0]);
-	EXPECT_GT(asked->wakees[SCHED_OTHER], wakees[0]);
-	EXPECT_GT(asked->placed[SCHED_OTHER], placed[0]);
-	EXPECT_EQ(asked->requests[SCHED_EXT], requests[1]);
-	EXPECT_EQ(asked->wakees[SCHED_EXT], wakees[1]);
-	EXPECT_EQ(asked->placed[SCHED_EXT], placed[1]);
+	TH_LOG("with sched_ext %llu ticks and %llu wakeups, of its tasks %llu and %llu",
+	       seen->ticks[SCHED_OTHER] - ticks[0], seen->wakees[SCHED_OTHER] - wakees[0],
+	       seen->ticks[SCHED_EXT] - ticks[1], seen->wakees[SCHED_EXT] - wakees[1]);
+	EXPECT_GT(seen->ticks[SCHED_OTHER], ticks[0]);
+	EXPECT_GT(seen->wakees[SCHED_OTHER], wakees[0]);
+	EXPECT_GT(seen->placed[SCHED_OTHER], placed[0]);
+	EXPECT_EQ(seen->ticks[SCHED_EXT], ticks[1]);
+	EXPECT_EQ(seen->wakees[SCHED_EXT], wakees[1]);
+	EXPECT_EQ(seen->placed[SCHED_EXT], placed[1]);
 
 	bpf_link__destroy(ext);
 	EXPECT_GT(calls_in(PHASE_MS), 0);
-	EXPECT_GT(asked->requests[SCHED_EXT], requests[1]);
-	EXPECT_GT(asked->wakees[SCHED_EXT], wakees[1]);
-	EXPECT_GT(asked->placed[SCHED_EXT], placed[1]);
+	EXPECT_GT(seen->ticks[SCHED_EXT], ticks[1]);
+	EXPECT_GT(seen->wakees[SCHED_EXT], wakees[1]);
+	EXPECT_GT(seen->placed[SCHED_EXT], placed[1]);
 }
 
-/* What part of the next @ms both of two tasks have, in thousandths. */
+/* The shares of the next @ms that two tasks have, in thousandths. */
 static void shares_in(const struct load *const two[2], unsigned int ms, uint64_t shares[2])
 {
 	uint64_t begin = now_ns();
@@ -317,11 +306,11 @@ static void shares_in(const struct load *const two[2], unsigned int ms, uint64_t
 }
 
 /*
- * Two tasks that must not share a core, on the two CPUs of one, each with a rival
- * on its CPU. They have what they have without a policy, one after the other, though it
- * says to keep both and refuses all wakeups; and it is asked about the rivals.
+ * Two tasks that must not share a core, on both CPUs of one, each with a rival on its CPU.
+ * With a policy that extends all slices and lets no wakee preempt they have the time that
+ * they have without one.
  */
-TEST_F_TIMEOUT(coexist, core_scheduling, 90)
+TEST_F_TIMEOUT(coexist, extension_keeps_cookies_apart, 90)
 {
 	const struct load *two[2];
 	uint64_t stock[2], kept[2];
@@ -346,7 +335,7 @@ TEST_F_TIMEOUT(coexist, core_scheduling, 90)
 	EXPECT_GT(calls_in(PHASE_MS), 0);
 	shares_in(two, 10 * PHASE_MS, kept);
 
-	TH_LOG("%lu and %lu thousandths without a policy, %lu and %lu with it",
+	TH_LOG("%lu and %lu thousandths by default, %lu and %lu with the policy",
 	       stock[0], stock[1], kept[0], kept[1]);
 	for (i = 0; i < 2; i++) {
 		EXPECT_GT(kept[i], stock[i] / 2);
@@ -386,8 +375,8 @@ static pid_t start_contender(const int fds[2])
 	_exit(1);
 }
 
-/* The task whose request it is waits for a mutex, and the owner of that runs. */
-TEST_F_TIMEOUT(coexist, proxy_execution, 90)
+/* The donor waits for a mutex, and the owner of that runs. */
+TEST_F_TIMEOUT(coexist, tick_gets_donor, 90)
 {
 	struct load contenders[4] = {};
 	int fds[2], answer, i;
@@ -403,14 +392,14 @@ TEST_F_TIMEOUT(coexist, proxy_execution, 90)
 		ASSERT_GT(contenders[i].pid, 0);
 		ASSERT_EQ(0, load_move_to_cpu(&contenders[i], LOAD_CPU));
 	}
-	/* How often somebody holds the mutex at a tick is luck. */
+	/* How often the mutex is held at a tick is luck. */
 	for (i = 0; i < 5 && !self->skel->bss->proxied; i++) {
 		for (answer = -1; answer <= 1; answer++) {
 			self->skel->bss->answer = answer;
 			EXPECT_GT(calls_in(2 * PHASE_MS), 0);
 		}
 	}
-	TH_LOG("requests by which the owner of a lock ran: %llu", self->skel->bss->proxied);
+	TH_LOG("ticks with another task as current: %llu", self->skel->bss->proxied);
 	EXPECT_GT(self->skel->bss->proxied, 0);
 	for (i = 0; i < 4; i++) {
 		EXPECT_EQ(0, waitpid(contenders[i].pid, NULL, WNOHANG));
@@ -419,11 +408,8 @@ TEST_F_TIMEOUT(coexist, proxy_execution, 90)
 	}
 }
 
-/*
- * The questions go where the tasks go. The last test, as some machines lose their
- * good clock when a CPU returns.
- */
-TEST_F(coexist, cpu_goes_and_comes_back)
+/* The last test, as some machines lose their good clock when a CPU returns. */
+TEST_F(coexist, hotplug_moves_calls)
 {
 	uint64_t before, off, after;
 	int i;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where tasks are placed, by the answers of policies: each answer has the effect that
- * it names, what must not be is overruled and counted, and whatever they answer no CPU is
- * idle for long beside a task that may run there.
+ * The placement hooks: each return value has its effect or is rejected and counted, and
+ * whatever policies return no CPU is idle for long while a task waits that may run there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,12 +25,12 @@
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define MIGRATION_COST	"/sys/kernel/debug/sched/migration_cost_ns"
 
-/* BPF_SCHED_CPU_0, see enum bpf_sched_verdict. */
+/* BPF_SCHED_CPU_0 + cpu */
 #define ON_CPU(cpu)	(1 + (cpu))
 
 #define MAX_LOADS	6
 
-/* That of the VM's CPUs has its cache. */
+/* In the virtual machine a package has one cache. */
 static int package_of(int cpu)
 {
 	char path[80], package[16] = "-1";
@@ -92,7 +91,7 @@ FIXTURE_TEARDOWN(placement)
 })
 
 #define attach(table) ({							\
-	self->link = bpf_map__attach_struct_ops(self->skel->maps.table);	\
+	self->link = attach_root(self->skel->maps.table);	\
 	ASSERT_NE(NULL, self->link);						\
 })
 
@@ -101,10 +100,7 @@ FIXTURE_TEARDOWN(placement)
 	self->link = NULL;							\
 })
 
-/*
- * For what the kernel does when it comes to it: until @cond, in phases, and for ten seconds if
- * that never comes, which is for the test to find.
- */
+/* Wait for @cond, ten phases at most. */
 #define wait_until(cond) ({							\
 	int phase = 0;								\
 										\
@@ -113,7 +109,7 @@ FIXTURE_TEARDOWN(placement)
 	} while (!(cond) && ++phase < 10);					\
 })
 
-/* What part of the wakeups in a phase were on LOAD_CPU, in percent. */
+/* The percentage of wakeups on LOAD_CPU in a phase. */
 static int on_load_cpu(struct placement *skel)
 {
 	uint64_t n[2], begin[2] = { skel->bss->woken_on[0], skel->bss->woken_on[1] };
@@ -124,8 +120,7 @@ static int on_load_cpu(struct placement *skel)
 	return n[0] + n[1] ? 100 * n[1] / (n[0] + n[1]) : -1;
 }
 
-/* A task wakes up where the policy says, though it ran elsewhere, for as long as it does. */
-TEST_F(placement, named_cpu)
+TEST_F(placement, select_moves_wakee)
 {
 	struct counters c;
 	int64_t before[2];
@@ -142,10 +137,10 @@ TEST_F(placement, named_cpu)
 	EXPECT_GE(part, 95);
 	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
 	EXPECT_GT(c.positive, 0);
-	EXPECT_EQ(0, c.overruled);
+	EXPECT_EQ(0, c.rejected);
 	EXPECT_EQ(0, self->skel->bss->queued);
 
-	/* What the fair class chose is what it is told. */
+	/* With 0 a wakeup is on the CPU that the hook was passed. */
 	self->skel->bss->select_answer = 0;
 	sleep_ms(50);
 	for (i = 0; i < 2; i++)
@@ -156,8 +151,7 @@ TEST_F(placement, named_cpu)
 				      before[i])), 10);
 }
 
-/* New tasks and those that call execve() are asked about, and put there. */
-TEST_F(placement, fork_and_exec)
+TEST_F(placement, select_at_fork_and_exec)
 {
 	int i, pid, on, status, wrong = 0;
 
@@ -170,7 +164,6 @@ TEST_F(placement, fork_and_exec)
 		if (!pid) {
 			char cpu[2] = { '0' + on };
 
-			/* Here already; and so is what it becomes, unless it is moved. */
 			if (sched_getcpu() != on)
 				_exit(1);
 			self->skel->bss->select_answer = ON_CPU(!on);
@@ -181,24 +174,22 @@ TEST_F(placement, fork_and_exec)
 		wrong += !WIFEXITED(status) || WEXITSTATUS(status) != !on + 10;
 	}
 
-	TH_LOG("%d of 100 elsewhere; asked about %llu new ones and %llu execve()", wrong,
+	TH_LOG("%d of 100 elsewhere; calls for %llu forks and %llu execs", wrong,
 	       self->skel->bss->forks, self->skel->bss->execs);
 	/* The balancer may move one meanwhile. */
 	EXPECT_LE(wrong, 10);
 	EXPECT_GE(self->skel->bss->forks, 100);
-	/* One that was moved before it looked does not call execve(). */
 	EXPECT_GE(self->skel->bss->execs + wrong, 100);
 }
 
-/* Says where it is, for the test above. */
+/* Exit with the CPU, for the test above. */
 static __attribute__((constructor)) void where(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--where"))
 		_exit(10 + sched_getcpu());
 }
 
-/* CPUs that it must not be on, and numbers of none. */
-TEST_F(placement, overruled)
+TEST_F(placement, forbidden_cpu_rejected)
 {
 	static const int answers[] = { -1, -4095, -0x7fffffff - 1, ON_CPU(2), ON_CPU(4096),
 				       0x7fffffff };
@@ -212,12 +203,12 @@ TEST_F(placement, overruled)
 		self->skel->bss->select_answer = answers[i];
 		sleep_ms(PHASE_MS / 4);
 		ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
-		EXPECT_GT(c.overruled_cpu, before.overruled_cpu);
-		EXPECT_EQ(c.overruled, c.overruled_cpu);
+		EXPECT_GT(c.rejected_cpu, before.rejected_cpu);
+		EXPECT_EQ(c.rejected, c.rejected_cpu);
 		before = c;
 	}
 
-	/* It may run on one CPU only, so there is nothing to ask. */
+	/* Not called for a task with one CPU. */
 	self->skel->bss->select_answer = ON_CPU(TEST_CPU);
 	ASSERT_EQ(0, load_move_to_cpu(sleeper, LOAD_CPU));
 	sleep_ms(PHASE_MS / 10);
@@ -226,27 +217,24 @@ TEST_F(placement, overruled)
 	EXPECT_EQ(before.calls, self->skel->bss->selects);
 }
 
-/* A CPU that is gone, though its number is in the mask of the task. */
-TEST_F(placement, offline_cpu)
+TEST_F(placement, offline_cpu_rejected)
 {
 	struct counters c;
 
 	if (access(CPU_ONLINE, W_OK))
 		SKIP(return, "CPUs cannot be put offline");
 	start(.kind = SLEEPER, .on_both = true);
-	/* Or it may be on one CPU only, and is not asked about. */
 	self->skel->bss->select_answer = ON_CPU(LOAD_CPU);
 	attach(only_select);
 	ASSERT_EQ(0, write_file(CPU_ONLINE, "0"));
 	EXPECT_EQ(0, on_load_cpu(self->skel));
 	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
-	EXPECT_GT(c.overruled_cpu, 0);
+	EXPECT_GT(c.rejected_cpu, 0);
 	ASSERT_EQ(0, write_file(CPU_ONLINE, "1"));
 	EXPECT_GE(on_load_cpu(self->skel), 95);
 }
 
-/* One that the task may run on, but that is no concern of the balancer. */
-TEST_F(placement, isolated_cpu)
+TEST_F(placement, isolated_cpu_rejected)
 {
 	char isolated[16] = "";
 	struct counters c;
@@ -266,12 +254,12 @@ TEST_F(placement, isolated_cpu)
 	attach(only_select);
 	sleep_ms(PHASE_MS);
 	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
-	EXPECT_GT(c.overruled_cpu, 100);
+	EXPECT_GT(c.rejected_cpu, 100);
 	EXPECT_NE(2, cpu_of(load->pid));
 }
 
-/* One that a cpuset took from it, and gave back, while the policy went on naming it. */
-TEST_F(placement, cpuset)
+/* The policy returns one CPU while a cpuset takes it from the task and gives it back. */
+TEST_F(placement, cpuset_is_kept)
 {
 	struct counters c, before;
 	char cpus[120];
@@ -284,27 +272,23 @@ TEST_F(placement, cpuset)
 	self->skel->bss->select_answer = ON_CPU(LOAD_CPU);
 	attach(only_select);
 	for (i = 0; i < 2; i++) {
-		/* Two at least, or it is not asked about. */
 		ASSERT_EQ(0, write_file(cpus, "0-1"));
 		EXPECT_GE(on_load_cpu(self->skel), 95);
 		ASSERT_EQ(0, read_counters("place_select", SELECT, &before));
 		ASSERT_EQ(0, write_file(cpus, "0"));
 		EXPECT_EQ(0, on_load_cpu(self->skel));
 	}
-	EXPECT_EQ(0, before.overruled);
+	EXPECT_EQ(0, before.rejected);
 
-	/* And while that changes all the time: each wakeup is where the kernel lets it be. */
+	/* The cpuset changes all the time. */
 	for (i = 0; i < 500; i++)
 		ASSERT_EQ(0, write_file(cpus, i % 2 ? "0-1" : "1"));
 	EXPECT_GE(on_load_cpu(self->skel), 95);
 	ASSERT_EQ(0, read_counters("place_select", SELECT, &c));
-	EXPECT_EQ(c.overruled, c.overruled_cpu);
+	EXPECT_EQ(c.rejected, c.rejected_cpu);
 }
 
-/*
- * To a core that runs a task of another cookie, though the policy says so: the two would take
- * turns there. CPUs 2 and 3 are such a core, and 2 of it is idle.
- */
+/* A task is not moved to a core that runs another cookie. CPUs 2 and 3 are that core. */
 TEST_F(placement, core_cookie)
 {
 	struct load *hogs[4];
@@ -335,15 +319,15 @@ TEST_F(placement, core_cookie)
 		wait_until(read_counters("place_migrate", MIGRATE, &c) || c.positive);
 		ASSERT_EQ(0, read_counters("place_migrate", MIGRATE, &c));
 		detach();
-		TH_LOG("%s cookies: %lu answers, %lu overruled", cookies ? "with" : "without",
-		       c.positive, c.overruled);
+		TH_LOG("%s cookies: %lu results, %lu rejected", cookies ? "with" : "without",
+		       c.positive, c.rejected);
 		EXPECT_GT(c.positive, 0);
-		EXPECT_EQ(cookies, c.overruled_cpu > 0);
-		EXPECT_EQ(c.overruled, c.overruled_cpu);
+		EXPECT_EQ(cookies, c.rejected_cpu > 0);
+		EXPECT_EQ(c.rejected, c.rejected_cpu);
 	}
 }
 
-/* Two hogs are on LOAD_CPU, which both may leave: after how long is one elsewhere, in ms? */
+/* Milliseconds until one of two hogs on LOAD_CPU is moved. */
 #define ms_until_moved() ({							\
 	struct load *one = start(.kind = HOG), *other = start(.kind = HOG);	\
 	uint64_t begin;								\
@@ -364,8 +348,8 @@ TEST_F(placement, core_cookie)
 
 #define REPEATS	20
 
-/* A refusal holds for a while; the balancer has the last word. */
-TEST_F_TIMEOUT(placement, stay, 120)
+/* The balancer moves a task in the end, though the policy returns -1. */
+TEST_F_TIMEOUT(placement, stay_is_bounded, 120)
 {
 	unsigned long ms, stock = 0, kept = 0, most[2] = {};
 	struct counters c;
@@ -385,23 +369,22 @@ TEST_F_TIMEOUT(placement, stay, 120)
 	}
 	ASSERT_EQ(0, read_counters("place_migrate", MIGRATE, &c));
 
-	TH_LOG("moved after %lu ms, %lu at most; after %lu, %lu at most, if it is to stay",
+	TH_LOG("moved after %lu ms, %lu at most; after %lu, %lu at most, with -1",
 	       stock / REPEATS, most[0], kept / REPEATS, most[1]);
 	EXPECT_GT(self->skel->bss->moves[LOAD_CPU][TEST_CPU], REPEATS);
-	EXPECT_EQ(c.overruled, c.overruled_balance);
-	EXPECT_GT(c.negative, c.overruled_balance);
-	EXPECT_GT(c.overruled_balance, 0);
+	EXPECT_EQ(c.rejected, c.rejected_balance);
+	EXPECT_GT(c.negative, c.rejected_balance);
+	EXPECT_GT(c.rejected_balance, 0);
 	EXPECT_LT(most[1], most[0] + 200);
 }
 
-/* Where the kernel takes all for cache-hot, a policy need not. */
-TEST_F_TIMEOUT(placement, migrate, 60)
+TEST_F_TIMEOUT(placement, migrate_overrides_cache_hot, 60)
 {
 	unsigned long stock = 0, moved = 0;
 	struct counters c;
 	int i;
 
-	/* (unsigned int)-1, which means that. */
+	/* (unsigned int)-1: all tasks are cache-hot. */
 	ASSERT_EQ(0, write_file(MIGRATION_COST, "4294967295"));
 	for (i = 0; i < REPEATS; i++)
 		stock += ms_until_moved();
@@ -414,15 +397,14 @@ TEST_F_TIMEOUT(placement, migrate, 60)
 	TH_LOG("moved after %lu ms if all are hot, after %lu by the policy", stock / REPEATS,
 	       moved / REPEATS);
 	EXPECT_GT(c.positive, 0);
-	EXPECT_EQ(0, c.overruled);
+	EXPECT_EQ(0, c.rejected);
 	if (package_of(TEST_CPU) == package_of(LOAD_CPU))
 		SKIP(return, "nothing is cache-hot where CPUs share all caches");
 	EXPECT_GT(self->skel->bss->hots, 0);
 	EXPECT_LT(moved, stock);
 }
 
-/* Asked and counted, and nothing is different: it wakes up where the policy did not say. */
-TEST_F(placement, shadow)
+TEST_F(placement, shadow_not_applied)
 {
 	uint64_t elsewhere, differ;
 	struct counters c, before;
@@ -440,19 +422,19 @@ TEST_F(placement, shadow)
 		elsewhere = self->skel->bss->woken_on[!i] - elsewhere;
 		differ = c.differ - before.differ;
 
-		TH_LOG("CPU %d: %lu wakeups elsewhere, %lu answers differ", i, elsewhere, differ);
+		TH_LOG("CPU %d: %lu wakeups elsewhere, %lu results differ", i, elsewhere, differ);
 		EXPECT_GT(c.calls, before.calls + 50);
 		EXPECT_LE(differ, elsewhere + 10);
 		EXPECT_LE(elsewhere, differ + 10);
 	}
 
-	/* Never where it was, that is where it remains. */
+	/* Never the previous CPU, where it remains. */
 	self->skel->bss->place = OTHER;
 	sleep_ms(PHASE_MS);
 	before = c;
 	ASSERT_EQ(0, read_counters("place_shadow", SELECT, &c));
 	EXPECT_GT(c.differ - before.differ, 100);
-	EXPECT_EQ(0, c.overruled);
+	EXPECT_EQ(0, c.rejected);
 }
 
 /* The node of a CPU, by sysfs; 0 if the kernel has no NUMA. */
@@ -469,8 +451,7 @@ static int node_of(int cpu)
 	return 0;
 }
 
-/* What is said of CPUs is what is known from elsewhere. */
-TEST_F(placement, cpus)
+TEST_F(placement, cpu_kfuncs_agree_with_sysfs)
 {
 	struct cpu_view views[2], v;
 	int i;
@@ -480,7 +461,7 @@ TEST_F(placement, cpus)
 	start(.kind = SLEEPER, .on_both = true);
 	self->skel->bss->select_answer = ON_CPU(TEST_CPU);
 	attach(only_select);
-	/* A kernel thread may have a turn just when one looks, on the idle CPU or beside hogs. */
+	/* A kernel thread may run just then. */
 	wait_until((memcpy(views, self->skel->bss->views, sizeof(views)), views[0].is_idle == 1) &&
 		   !views[0].nr_runnable && views[1].nr_runnable == 3);
 
@@ -496,7 +477,7 @@ TEST_F(placement, cpus)
 	EXPECT_EQ(package_of(TEST_CPU) == package_of(LOAD_CPU), v.share_cache);
 	TH_LOG("capacity %d, node %d, cache shared %d", v.capacity, v.node, v.share_cache);
 
-	/* There is none of this number. */
+	/* No CPU has this number. */
 	self->skel->bss->looked_at[1] = 4096;
 	sleep_ms(PHASE_MS / 10);
 	v = self->skel->bss->views[1];
@@ -510,10 +491,10 @@ TEST_F(placement, cpus)
 #define NR_HOGS		3
 
 struct had {
-	uint64_t all, least;	/* of the tasks, of the hog that had least; ns */
+	uint64_t all, least;	/* ns of all tasks, of the hog that had least */
 };
 
-/* What the loads, the first of which are hogs, have of the next two seconds. */
+/* The time that the loads have of the next two seconds; hogs come first. */
 static struct had had_in_two_seconds(const struct load *loads, int nr)
 {
 	uint64_t before[MAX_LOADS], ns;
@@ -532,11 +513,8 @@ static struct had had_in_two_seconds(const struct load *loads, int nr)
 	return had;
 }
 
-/*
- * Both CPUs have work all the time, of hogs and sleepers, whatever policies say of where
- * it is to be done; and no hog has much less than without one.
- */
-TEST_F_TIMEOUT(placement, no_idle_cpu, 60)
+/* Both CPUs have work all the time, and no hog has much less time than by default. */
+TEST_F_TIMEOUT(placement, work_is_conserved, 60)
 {
 	static const struct {
 		const char *name;
@@ -544,7 +522,7 @@ TEST_F_TIMEOUT(placement, no_idle_cpu, 60)
 		int select_answer, migrate_answer;
 	} hostile[] = {
 		{ "all on one CPU", NAMED, ON_CPU(LOAD_CPU), -1 },
-		{ "never where it was", OTHER, 0, -1 },
+		{ "never the previous CPU", OTHER, 0, -1 },
 		{ "anywhere", ANY, 0, 0 },
 		{ "move all", NAMED, 0, 1 },
 		{ "move none", NAMED, 0, -1 },
@@ -558,7 +536,7 @@ TEST_F_TIMEOUT(placement, no_idle_cpu, 60)
 	start(.kind = SLEEPER, .on_both = true, .work_ns = 2 * NSEC_PER_MSEC);
 	sleep_ms(200);
 	stock = had_in_two_seconds(self->loads, self->nr_loads);
-	TH_LOG("stock: %lu ms, least of a hog %lu", stock.all / NSEC_PER_MSEC,
+	TH_LOG("default: %lu ms, least of a hog %lu", stock.all / NSEC_PER_MSEC,
 	       stock.least / NSEC_PER_MSEC);
 
 	for (i = 0; i < ARRAY_SIZE(hostile); i++) {

@@ -1,48 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A policy whose answers the test sets: one table with all hooks, and one for
- * each hook alone.
+ * Policies whose return values the test sets: one with all hooks, and one for each
+ * hook.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
 
-/* The answer of each hook, and the process that it is given for; 0: any. */
+/* What each hook returns, and the process that it does so for; 0: any. */
 int wakeup_answer;
 int entity_answer;
 int tick_answer;
 int slice_answer;
 __u32 only_tgid;
 
-/* The last "this" seen, by hook. */
-__u32 wakeup_this;
-__u32 entity_this;
-__u32 tick_this;
-__u32 slice_this;
-
-/* Who ran on the CPU where a task of only_tgid woke up: its tgid. */
+/* tgid of the current task of the CPU on which a task of only_tgid woke */
 __u32 curr_of_wakee;
 
-/* All flags of wakeups that were asked about so, or'd. */
+/* All flags of these wakeups. */
 __u64 seen_wake_flags;
 
-/*
- * What came of wakeups that were asked about so: how often which flag, TIF_*, told the
- * CPU to reschedule. Filled in by note_resched only.
- */
+/* How often these wakeups set which TIF_* flag of the CPU. Filled in by note_resched. */
 __u64 resched_flags[32];
-int asked_about_cpu = -1;
+int called_for_cpu = -1;
 
-/* The longest run that was reported to the tick hook, in nanoseconds. */
+/* The longest time since a pick that the tick hook saw, in nanoseconds. */
 __u64 max_delta_exec;
 
-/* How often it was asked so about a task that would be picked as well as others. */
-__u64 eligible_ticks;
-
-/* How often it was asked for a slice of it, and for one instead of which. */
+/* Calls of the slice hook, and its last argument. */
 __u64 slices;
-__u64 stock_slice;
+__u64 base_slice;
 
 static bool is_entity_of_tgid(struct sched_entity *se)
 {
@@ -56,12 +44,12 @@ static int cpu_of(struct sched_entity *se)
 	return BPF_CORE_READ(p, thread_info.cpu);
 }
 
-/* Right after the question, under the same lock. */
+/* Runs right after the hook, under the same lock. */
 SEC("?tp_btf/sched_set_need_resched_tp")
 int BPF_PROG(note_resched, struct task_struct *curr, int cpu, int flag)
 {
-	if (cpu == asked_about_cpu) {
-		asked_about_cpu = -1;
+	if (cpu == called_for_cpu) {
+		called_for_cpu = -1;
 		resched_flags[flag & 31]++;
 	}
 
@@ -69,11 +57,8 @@ int BPF_PROG(note_resched, struct task_struct *curr, int cpu, int flag)
 }
 
 SEC("struct_ops")
-int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags)
 {
-	wakeup_this = this->id;
-
 	if (only_tgid && p->tgid == only_tgid)
 		curr_of_wakee = curr->tgid;
 
@@ -81,56 +66,45 @@ int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p, u64
 		return 0;
 
 	seen_wake_flags |= wake_flags;
-	asked_about_cpu = curr->thread_info.cpu;
+	called_for_cpu = curr->thread_info.cpu;
 
 	return wakeup_answer;
 }
 
 SEC("struct_ops")
-int BPF_PROG(answer_entity, struct sched_entity *curr, struct sched_entity *se, u64 wake_flags,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(answer_entity, struct sched_entity *curr, struct sched_entity *se)
 {
-	entity_this = this->id;
-
 	if (only_tgid && is_entity_of_tgid(se))
 		curr_of_wakee = bpf_sched_entity_to_tgidpid(curr) >> 32;
 
 	if (!is_entity_of_tgid(se) && !is_entity_of_tgid(curr))
 		return 0;
 
-	seen_wake_flags |= wake_flags;
-	asked_about_cpu = cpu_of(se);
+	called_for_cpu = cpu_of(se);
 
 	return entity_answer;
 }
 
 SEC("struct_ops")
-int BPF_PROG(answer_tick, struct sched_entity *curr, unsigned long delta_exec,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(answer_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
-	tick_this = this->id;
-
 	if (!is_entity_of_tgid(curr))
 		return 0;
 
 	if (delta_exec > max_delta_exec)
 		max_delta_exec = delta_exec;
-	eligible_ticks += bpf_sched_entity_eligible(curr) > 0;
 
 	return tick_answer;
 }
 
 SEC("struct_ops")
-int BPF_PROG(answer_slice, struct sched_entity *se, u64 slice,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(answer_slice, struct sched_entity *se, u64 slice)
 {
-	slice_this = this->id;
-
 	if (!is_entity_of_tgid(se))
 		return 0;
 
 	slices++;
-	stock_slice = slice;
+	base_slice = slice;
 
 	return slice_answer;
 }
@@ -168,7 +142,7 @@ struct bpf_sched_ops only_slice = {
 	.name				= "answer_slice",
 };
 
-/* The same, in the shadow. */
+/* In shadow mode. */
 SEC(".struct_ops.link")
 struct bpf_sched_ops shadow_all = {
 	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A policy that counts whom it is asked about, by SCHED_* of the task, and two
- * sched_ext schedulers that leave everything to sched_ext's defaults.
+ * A policy that counts its calls by SCHED_* of the task, and two sched_ext schedulers
+ * that leave everything to sched_ext's defaults.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -10,12 +10,12 @@
 
 int answer;
 
-__u64 wakees[8];	/* tasks that woke up */
-__u64 preempted[8];	/* those that ran then */
-__u64 requests[8];	/* those whose request might end */
-__u64 slices[8];	/* those whose next request was to be sized */
-__u64 placed[8];	/* those that were to begin somewhere */
-__u64 proxied;		/* requests by which another task ran */
+__u64 wakees[8];	/* tasks that woke */
+__u64 preempted[8];	/* current tasks then */
+__u64 ticks[8];		/* current tasks of ticks */
+__u64 slices[8];	/* tasks that began a slice */
+__u64 placed[8];	/* tasks that a CPU was selected for */
+__u64 proxied;		/* ticks while another task ran for the donor */
 
 static void count(__u64 *counts, __u32 policy)
 {
@@ -24,7 +24,7 @@ static void count(__u64 *counts, __u32 policy)
 }
 
 SEC("struct_ops")
-int BPF_PROG(asked_wakeup, struct task_struct *curr, struct task_struct *p)
+int BPF_PROG(count_wakeup, struct task_struct *curr, struct task_struct *p)
 {
 	count(wakees, p->policy);
 	count(preempted, curr->policy);
@@ -33,22 +33,20 @@ int BPF_PROG(asked_wakeup, struct task_struct *curr, struct task_struct *p)
 }
 
 SEC("struct_ops")
-int BPF_PROG(asked_tick, struct sched_entity *curr, unsigned long delta_exec)
+int BPF_PROG(count_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
 	struct task_struct *p = (void *)curr - bpf_core_field_offset(struct task_struct, se);
 
-	count(requests, BPF_CORE_READ(p, policy));
+	count(ticks, BPF_CORE_READ(p, policy));
 
-	/* The CPU time of a task may be read from another CPU: that is no proxy. */
-	if (BPF_CORE_READ(p, thread_info.cpu) == bpf_get_smp_processor_id() &&
-	    (__u32)bpf_get_current_pid_tgid() != BPF_CORE_READ(p, pid))
+	if ((__u32)bpf_get_current_pid_tgid() != BPF_CORE_READ(p, pid))
 		__sync_fetch_and_add(&proxied, 1);
 
 	return answer;
 }
 
 SEC("struct_ops")
-int BPF_PROG(asked_slice, struct sched_entity *se, u64 slice)
+int BPF_PROG(count_slice, struct sched_entity *se, u64 slice)
 {
 	struct task_struct *p = (void *)se - bpf_core_field_offset(struct task_struct, se);
 
@@ -58,7 +56,7 @@ int BPF_PROG(asked_slice, struct sched_entity *se, u64 slice)
 }
 
 SEC("struct_ops")
-int BPF_PROG(asked_select, struct task_struct *p)
+int BPF_PROG(count_select, struct task_struct *p)
 {
 	count(placed, p->policy);
 
@@ -66,12 +64,12 @@ int BPF_PROG(asked_select, struct task_struct *p)
 }
 
 SEC(".struct_ops.link")
-struct bpf_sched_ops asked = {
-	.cfs_check_preempt_wakeup	= (void *)asked_wakeup,
-	.cfs_check_preempt_tick		= (void *)asked_tick,
-	.cfs_slice			= (void *)asked_slice,
-	.cfs_select_cpu			= (void *)asked_select,
-	.name				= "asked",
+struct bpf_sched_ops counting = {
+	.cfs_check_preempt_wakeup	= (void *)count_wakeup,
+	.cfs_check_preempt_tick		= (void *)count_tick,
+	.cfs_slice			= (void *)count_slice,
+	.cfs_select_cpu			= (void *)count_select,
+	.name				= "counting",
 };
 
 SEC(".struct_ops.link")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A policy that has no opinion on anything: what asking it costs is the cost of asking. */
+/* A policy that returns 0 from all hooks, and trampolines at the same places. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -63,7 +63,7 @@ struct bpf_sched_ops empty_shadow = {
 	.name				= "shadow_empty",
 };
 
-/* The mechanism of the first proposal: trampolines on functions at the same places. */
+/* The mechanism of the first proposal. */
 SEC("fentry/wakeup_preempt_fair")
 int BPF_PROG(trace_wakeup)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A policy that answers at random. */
+/* A policy that returns random values. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-static int answer(void)
+static int random_result(void)
 {
 	__u32 random = bpf_get_prandom_u32();
 	int ret = bpf_get_prandom_u32();
@@ -26,11 +26,11 @@ static int answer(void)
 		ret = -0x7fffffff - 1;
 		break;
 	case 5:
-		/* Errors, which are answers like any other. */
+		/* Errors, which are negative values like others. */
 		ret = -((random >> 8) % 4096);
 		break;
 	case 6:
-		/* The size of a request, within bounds or not. */
+		/* A slice, within its limits or not. */
 		ret = (random >> 3) % 200000000;
 		break;
 	}
@@ -39,43 +39,39 @@ static int answer(void)
 }
 
 SEC("struct_ops")
-int BPF_PROG(any_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(any_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags)
 {
-	return answer();
+	return random_result();
 }
 
 SEC("struct_ops")
-int BPF_PROG(any_entity, struct sched_entity *curr, struct sched_entity *se, u64 wake_flags,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(any_entity, struct sched_entity *curr, struct sched_entity *se)
 {
-	return answer();
+	return random_result();
 }
 
 SEC("struct_ops")
-int BPF_PROG(any_tick, struct sched_entity *curr, unsigned long delta_exec,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(any_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
-	return answer();
+	return random_result();
 }
 
 SEC("struct_ops")
-int BPF_PROG(any_slice, struct sched_entity *se, u64 slice,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(any_slice, struct sched_entity *se, u64 slice)
 {
-	return answer();
+	return random_result();
 }
 
 SEC("struct_ops")
 int BPF_PROG(any_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu)
 {
-	return answer();
+	return random_result();
 }
 
 SEC("struct_ops")
 int BPF_PROG(any_migrate, struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot)
 {
-	return answer();
+	return random_result();
 }
 
 SEC(".struct_ops.link")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Records what the entity calls say of one process and of its groups. */
+/* Records what the entity kfuncs return for one process and its groups. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

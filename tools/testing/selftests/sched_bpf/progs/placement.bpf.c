@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A policy that places the tasks of one session, by what the test sets. */
+/* A policy that places the tasks of the test, by what the test sets. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #include "placement.h"
 
-/* Of this one and its children, as none of them changes its session. */
+/* Of this process, its children and theirs. */
 __u32 parent_tgid;
 
 enum place place;
 int select_answer;
 int migrate_answer;
 
-/* How often it was asked so. */
-__u64 selects, forks, execs, migrates, hots;
+__u64 selects, forks, execs, migrates, hots;	/* calls */
+__u64 stock[2];			/* calls by the default CPU */
+__u64 moves[2][2];		/* calls by source and destination */
+__u64 queued;			/* calls for a task that is on an rq and does not run */
+__u64 woken_on[2];		/* wakeups by CPU */
 
-/* How often it was told that the fair class has chosen this CPU. */
-__u64 stock[2];
-
-/* How often it was asked whether to move one from a CPU to another. */
-__u64 moves[2][2];
-
-/* How often it was asked about a task that is on an rq and does not run. */
-__u64 queued;
-
-/* Where they woke up. */
-__u64 woken_on[2];
-
-/* CPUs to look at, and what is seen. */
+/* CPUs to look at, and what the kfuncs return. */
 __u32 looked_at[2];
 struct cpu_view views[2];
 

@@ -4,12 +4,12 @@
 
 /* How a CPU is selected for the tasks of the test. */
 enum place {
-	NAMED,		/* by the answer that is set */
-	OTHER,		/* never where the task was */
+	NAMED,		/* by select_answer */
+	OTHER,		/* never the previous one */
 	ANY,		/* at random, some of them none */
 };
 
-/* What is known of CPUs, as the kfuncs say it. */
+/* Results of the CPU kfuncs. */
 struct cpu_view {
 	int is_idle, nr_runnable, capacity, node, share_cache;
 };

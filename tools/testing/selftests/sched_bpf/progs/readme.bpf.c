@@ -3,7 +3,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-__u64 batch; /* id of the cgroup whose tasks are not to be interrupted */
+__u64 batch; /* id of the cgroup whose tasks are not preempted */
 
 SEC("sched/cfs_check_preempt_wakeup")
 int BPF_PROG(protect_batch, struct task_struct *curr, struct task_struct *p)

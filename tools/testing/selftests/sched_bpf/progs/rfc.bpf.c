@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Written as a user of the 2021 proposal would have: no table, one program a
- * hook, the entity calls without a declaration. It must build and attach as it
- * stands.
+ * Written as for the proposal of 2021: no ops, one program per hook, kfuncs without a
+ * declaration. It must build and attach unchanged.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
