@@ -25,8 +25,8 @@ else
 	INSIDE_CACHE=/cache
 fi
 
-# How tools/sched_bpf is built and checked, inside.
-TOOLS_MAKE=(make -C tools/sched_bpf OUTPUT="$INSIDE/build/tools-sched-bpf" STATIC=1
+# How sched-bpf is built and checked, inside.
+TOOLS_MAKE=(make -C sched-bpf OUTPUT="$INSIDE/build/tools-sched-bpf" STATIC=1
 	STATIC_LIBS="$INSIDE/build/static/libeu.o -l:libzstd.a -l:libc.a"
 	LIBBPF_DIR="$INSIDE/build/ksft/kselftest/sched_bpf/tools")
 

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Loads that show what scheduling policies do, and comparisons by them.
+#[derive(Debug, Parser)]
+#[command(name = "sched-bpf-load", version)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do. Each load prints a line of three numbers for each thing that it did: its CPU
+/// time, how long it waited, and how long it took, in nanoseconds.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run functions of heavy-tailed length
+    Functions(FunctionsArgs),
+    /// Run tasks that are interactive and CPU-bound alternately
+    Mix(MixArgs),
+    /// Run threads that contend for a lock next to others
+    Locks(LocksArgs),
+    /// Run a pipeline that makes frames next to a build
+    Frames(FramesArgs),
+    /// Run a service next to CPU-bound threads
+    Requests(RequestsArgs),
+    /// Run a job of a build
+    #[command(hide = true)]
+    Job(JobArgs),
+    /// Compare settings and policies by a load, in random order, several times (needs root)
+    Compare(CompareArgs),
+}
+
+/// Options of all loads.
+#[derive(Args, Clone, Debug)]
+pub struct ComparedArgs {
+    /// The CPU that is measured
+    #[arg(long, value_name = "CPU", default_value_t = 1)]
+    pub cpu: usize,
+
+    /// How long to measure, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+
+    /// Seed of the random numbers: it says which task does what when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Custom slice of the tasks in microseconds, by sched_setattr(); 0: none
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub slice_us: u64,
+
+    /// Rounds of a loop that take a second, instead of measuring how many do
+    #[arg(long, value_name = "N", overrides_with = "rounds_per_s")]
+    pub rounds_per_s: Option<u64>,
+}
+
+/// A part of a load that has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// What is measured
+    Measured,
+    /// What is next to it
+    Beside,
+}
+
+/// Options of loads of two parts, in a cgroup each.
+#[derive(Args, Clone, Debug)]
+pub struct ApartArgs {
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+
+    /// Make them groups for the scheduler: the measured one with this cpu.weight, the other with
+    /// 100
+    #[arg(long, value_name = "WEIGHT")]
+    pub weight: Option<u32>,
+
+    /// Attach the policy "protect" to the measured part, by this loader
+    #[arg(long, value_name = "PROGRAM")]
+    pub protect_by: Option<PathBuf>,
+
+    /// Load this kernel module: its name and parameters, where {cgroup} stands for the cgroup of
+    /// the measured part
+    #[arg(long, value_name = "MODULE")]
+    pub module: Option<String>,
+
+    /// Run this part only
+    #[arg(long, value_name = "PART", hide = true)]
+    pub part: Option<Part>,
+
+    /// Move into this cgroup first
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// How the lengths of functions are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnnounceBy {
+    /// In the map of the policy "announced", which must be attached
+    Map,
+    /// As the custom slice of the thread, by sched_setattr()
+    Setattr,
+}
+
+/// Arguments of `functions`.
+#[derive(Args, Debug)]
+pub struct FunctionsArgs {
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+
+    /// Work that arrives on average, in percent of the CPU
+    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    pub load: u32,
+
+    /// Threads that functions run in
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub threads: u32,
+
+    /// Announce how long each function will be
+    #[arg(long, value_name = "HOW")]
+    pub announce: Option<AnnounceBy>,
+
+    /// Error of what is announced: standard deviation of its logarithm, in hundredths
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    pub error: u32,
+}
+
+/// Arguments of `mix`.
+#[derive(Args, Debug)]
+pub struct MixArgs {
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+
+    /// Number of cgroups, up to 60
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub groups: u32,
+
+    /// Tasks in each of them
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub tasks: u32,
+
+    /// Run the tasks of this one cgroup only, by its number
+    #[arg(long, value_name = "N", hide = true)]
+    pub part: Option<u32>,
+
+    /// Move into this cgroup first
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// Arguments of `locks`.
+#[derive(Args, Debug)]
+pub struct LocksArgs {
+    #[command(flatten)]
+    pub apart: ApartArgs,
+
+    /// Threads that contend for the lock, and as many that are CPU-bound next to them
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub threads: u32,
+
+    /// CPU time of a turn without the lock, and with it, on average, in microseconds each
+    #[arg(long, value_name = "US", default_value_t = 20)]
+    pub work_us: u64,
+
+    /// Write to the map of the policy "holder", which must be attached, who has the lock
+    #[arg(long)]
+    pub hint: bool,
+}
+
+/// Arguments of `frames`.
+#[derive(Args, Debug)]
+pub struct FramesArgs {
+    #[command(flatten)]
+    pub apart: ApartArgs,
+
+    /// Threads, through which each frame goes
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub threads: u32,
+
+    /// CPU time of a frame in each thread, on average, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 1000)]
+    pub work_us: u64,
+
+    /// Jobs of the build at a time
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub jobs: u32,
+}
+
+/// Arguments of `requests`.
+#[derive(Args, Debug)]
+pub struct RequestsArgs {
+    #[command(flatten)]
+    pub apart: ApartArgs,
+
+    /// Work that arrives on average, in percent of half of the CPU, the share of the service
+    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub load: u32,
+
+    /// Workers, each with one request at a time and a helper of its own, and as many threads
+    /// that are CPU-bound next to them
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub workers: u32,
+
+    /// How often a worker asks its helper, and waits for it, for a request
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub asks: u32,
+
+    /// CPU time before, between and during these, on average, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 25)]
+    pub work_us: u64,
+}
+
+/// Arguments of `job`.
+#[derive(Args, Debug)]
+pub struct JobArgs {
+    /// CPU time, in nanoseconds
+    #[arg(long, value_name = "NS")]
+    pub length_ns: u64,
+
+    /// Rounds of a loop that take a second
+    #[arg(long, value_name = "N")]
+    pub rounds_per_s: u64,
+}
+
+/// Loads that settings are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Load {
+    /// Functions of heavy-tailed length
+    Functions,
+    /// Tasks that are interactive and CPU-bound alternately
+    Mix,
+    /// Threads that contend for a lock next to others
+    Locks,
+    /// A pipeline that makes frames next to a build
+    Frames,
+    /// A service next to others at 100 % of its share
+    Requests,
+    /// The same at 120 %
+    Overload,
+    /// The same at 40 %, with few settings, to show what policies do
+    Demo,
+}
+
+impl Load {
+    /// Its name, on the command line and of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Functions => "functions",
+            Self::Mix => "mix",
+            Self::Locks => "locks",
+            Self::Frames => "frames",
+            Self::Requests => "requests",
+            Self::Overload => "overload",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// What it is started by, on the command line.
+    pub fn command(self) -> &'static [&'static str] {
+        match self {
+            Self::Functions => &["functions"],
+            Self::Mix => &["mix"],
+            Self::Locks => &["locks"],
+            Self::Frames => &["frames"],
+            Self::Requests => &["requests", "--load", "100"],
+            Self::Overload => &["requests", "--load", "120"],
+            Self::Demo => &["requests", "--load", "40"],
+        }
+    }
+
+    /// Is it made of a measured part and another one?
+    pub fn has_parts(self) -> bool {
+        !matches!(self, Self::Functions | Self::Mix)
+    }
+}
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    /// By which load
+    pub load: Load,
+
+    /// The CPU that is measured
+    #[arg(long, value_name = "CPU", default_value_t = 1)]
+    pub cpu: usize,
+
+    /// How long a run is, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    pub seconds: u64,
+
+    /// How often each setting is measured
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
+
+    /// Leave out settings that differ little from others
+    #[arg(long)]
+    pub coarse: bool,
+
+    /// Seed of the order and of the loads
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Directory of the policies' objects
+    #[arg(long, value_name = "DIR")]
+    pub policies: PathBuf,
+
+    /// A scheduler of sched_ext, to compare with too; may be given several times
+    #[arg(long, value_name = "PROGRAM")]
+    pub scx: Vec<PathBuf>,
+
+    /// A kernel module, to compare with too, as of the loads; may be given several times
+    #[arg(long, value_name = "MODULE")]
+    pub module: Vec<String>,
+
+    /// The loader, by default sched-bpf next to this program
+    #[arg(long, value_name = "PROGRAM")]
+    pub loader: Option<PathBuf>,
+
+    /// Where to write LOAD.csv and LOAD.md; it is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definition() {
+        Cli::command().debug_assert();
+        for load in Load::value_variants() {
+            let line = [&["x"], load.command()].concat();
+            assert!(Cli::try_parse_from(line).is_ok(), "{load:?}");
+            assert_eq!(load.to_possible_value().unwrap().get_name(), load.name());
+        }
+    }
+}

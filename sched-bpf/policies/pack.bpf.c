@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Packs little work on few CPUs: a wakee runs on the first of its CPUs that is idle, so that
+ * the last ones stay idle for long, and deeply. If none is idle, the default is kept.
+ *
+ * For machines that are idle for the most part. Not where latency matters: the policy does not
+ * look for the CPU where the data of a task is cached, and it fills the siblings of a core one
+ * after the other if they are numbered so. It looks at the first 64 CPUs.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define MAX_CPUS	64
+
+SEC("struct_ops")
+int BPF_PROG(pack_select, struct task_struct *p)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < MAX_CPUS; cpu++)
+		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && bpf_sched_cpu_is_idle(cpu) == 1)
+			return BPF_SCHED_CPU_0 + cpu;
+
+	return 0;
+}
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops pack = {
+	.cfs_select_cpu	= (void *)pack_select,
+	.name		= "pack",
+};
+
+char LICENSE[] SEC("license") = "GPL";
