@@ -18,7 +18,7 @@
 
 #define SYSFS_DIR	"/sys/kernel/bpf_sched"
 #define MODULES_FILE	"/sys/kernel/debug/sched/bpf/modules"
-#define MAX_MAPS	64	/* per cgroup */
+#define MAX_MAPS	1024	/* per cgroup, with those of its ancestors */
 
 /* struct bpf_sched_ops in use: attached by a link or registered by a module. */
 struct policy {
@@ -28,7 +28,7 @@ struct policy {
 	char cgroup[PATH_MAX];	/* path of cgroup, empty if not found */
 	__u64 cgroup_id;
 	__u32 link_id, map_id;
-	int position;		/* among those of its cgroup, or the modules */
+	int position;		/* evaluation order for tasks in its cgroup */
 };
 
 static struct policy *policies;
@@ -92,12 +92,13 @@ static int open_cgroup(__u64 id)
 	return fd;
 }
 
-/* Return the place of a map in the evaluation order of this cgroup's maps, or -1. */
+/* Return when a map is called for the tasks of this cgroup, or -1. */
 static int find_position(int cgroup_fd, __u32 map_id)
 {
 	LIBBPF_OPTS(bpf_prog_query_opts, opts);
 	__u32 ids[MAX_MAPS], i;
 
+	opts.query_flags = BPF_F_QUERY_EFFECTIVE;
 	opts.prog_ids = ids;
 	opts.prog_cnt = MAX_MAPS;
 	if (bpf_prog_query_opts(cgroup_fd, BPF_STRUCT_OPS, &opts))

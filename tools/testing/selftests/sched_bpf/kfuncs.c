@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The entity calls: of a task, of a group and of its ancestors, at the root, in an
- * autogroup, and where the cpu controller is not enabled; and what they say of the
- * service of a task, here and elsewhere.
+ * The entity kfuncs: for a task in the root, in nested cgroups with and without the cpu
+ * controller and in an autogroup, and what they return of its service.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +19,7 @@
 #define ROOT		"/sys/fs/cgroup"
 #define AUTOGROUP	"/proc/sys/kernel/sched_autogroup_enabled"
 
-/* Indices of the cgroups that are asked for. */
+/* Indices of the cgroups that are compared. */
 enum { IN_ROOT, IN_OUTER, IN_INNER, IN_OTHER };
 
 FIXTURE(kfuncs) {
@@ -62,7 +61,7 @@ FIXTURE_TEARDOWN(kfuncs)
 	write_file(AUTOGROUP, self->autogroup);
 }
 
-/* Let the hooks see a process in @cgroup, with another beside it. */
+/* Let the hooks see a process in a cgroup, with another on its CPU. */
 #define look_at(...) ({								\
 	const struct load_attr attr = { __VA_ARGS__ };				\
 	const struct load_attr hog = { .kind = HOG };				\
@@ -94,21 +93,15 @@ FIXTURE_TEARDOWN(kfuncs)
 	EXPECT_EQ(NONE, (view).cgrpid);						\
 })
 
-#define EXPECT_GROUP(view, cgroup) ({						\
-	EXPECT_EQ(NONE, (view).tgidpid);					\
-	EXPECT_EQ(cgroup, (view).cgrpid);					\
-})
-
 TEST_F(kfuncs, task_in_root)
 {
 	look_at(.kind = HOG, .cgroup = ROOT);
 	ASSERT_GT(self->skel->bss->seen, 0);
 	EXPECT_TASK(self->skel->bss->task);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 0);
-	EXPECT_EQ(0, self->skel->bss->nr_groups);
 }
 
-TEST_F(kfuncs, nested_groups)
+TEST_F(kfuncs, task_in_nested_cgroups)
 {
 	ASSERT_EQ(0, write_file(ROOT "/cgroup.subtree_control", "+cpu"));
 	char path[256];
@@ -120,11 +113,6 @@ TEST_F(kfuncs, nested_groups)
 	EXPECT_TASK(self->skel->bss->task);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 1, 1, 0);
 
-	ASSERT_EQ(2, self->skel->bss->nr_groups);
-	EXPECT_GROUP(self->skel->bss->groups[0], cgroup_id(self->inner));
-	EXPECT_BELONGS(self->skel->bss->groups[0], 1, 1, 1, 0);
-	EXPECT_GROUP(self->skel->bss->groups[1], cgroup_id(self->outer));
-	EXPECT_BELONGS(self->skel->bss->groups[1], 1, 1, 0, 0);
 	write_file(path, "-cpu");
 }
 
@@ -134,7 +122,6 @@ TEST_F(kfuncs, without_cpu_controller)
 	ASSERT_GT(self->skel->bss->seen, 0);
 	EXPECT_TASK(self->skel->bss->task);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 1, 1, 0);
-	EXPECT_EQ(0, self->skel->bss->nr_groups);
 }
 
 TEST_F(kfuncs, another_cgroup)
@@ -144,22 +131,17 @@ TEST_F(kfuncs, another_cgroup)
 	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 1);
 }
 
-/* An autogroup is a group without a cgroup. */
-TEST_F(kfuncs, autogroup)
+TEST_F(kfuncs, task_in_autogroup)
 {
 	ASSERT_EQ(0, write_file(AUTOGROUP, "1"));
 	look_at(.kind = HOG, .cgroup = ROOT, .new_session = true);
 	ASSERT_GT(self->skel->bss->seen, 0);
 	EXPECT_TASK(self->skel->bss->task);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 0);
-
-	ASSERT_EQ(1, self->skel->bss->nr_groups);
-	EXPECT_GROUP(self->skel->bss->groups[0], NONE);
-	EXPECT_BELONGS(self->skel->bss->groups[0], 0, 0, 0, 0);
 }
 
-/* On &task->se, as in a hook that is given tasks. */
-TEST_F(kfuncs, entity_of_a_task)
+/* For &task->se, in a hook that has tasks. */
+TEST_F(kfuncs, entity_of_task)
 {
 	look_at(.kind = SLEEPER, .cgroup = self->inner);
 	ASSERT_GT(self->skel->bss->woken, 0);
@@ -167,9 +149,8 @@ TEST_F(kfuncs, entity_of_a_task)
 	EXPECT_BELONGS(self->skel->bss->wakee, 1, 1, 1, 0);
 }
 
-/* What is said of the service of a task that competes for the CPU in question. */
+/* Of a task on the queue whose lock is held. */
 #define EXPECT_SERVICE(view) ({							\
-	/* Within a second of virtual time, and not what is said of none. */	\
 	EXPECT_LT((view).lag, (long)NSEC_PER_SEC);				\
 	EXPECT_GT((view).lag, -(long)NSEC_PER_SEC);				\
 	EXPECT_GE((view).eligible, 0);						\
@@ -191,13 +172,10 @@ TEST_F(kfuncs, service)
 	ASSERT_GT(self->skel->bss->seen, 0);
 	EXPECT_SERVICE(self->skel->bss->task);
 	EXPECT_EQ(0, self->skel->bss->disagreed);
-	/* A group does not compete. */
-	ASSERT_EQ(1, self->skel->bss->nr_groups);
-	EXPECT_NO_SERVICE(self->skel->bss->groups[0]);
 }
 
-/* The wakee is there already, the waker is on another CPU, whose lock is not held. */
-TEST_F(kfuncs, service_of_waker)
+/* The waker is on another CPU, whose lock is not held. */
+TEST_F(kfuncs, service_of_waker_unknown)
 {
 	const struct load_attr hog = { .kind = HOG };
 	struct load_attr attr = { .kind = READER };

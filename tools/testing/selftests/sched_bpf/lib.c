@@ -328,11 +328,12 @@ uint64_t hog_switches(const char *cgroup, uint64_t slice_ns)
 	return n;
 }
 
-struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns)
+static struct rounds rounds_of(int policy, const char *cgroup, int nr_hogs, uint64_t slice_ns)
 {
 	const struct load_attr hog_attr = { .kind = HOG, .slice_ns = slice_ns };
 	const struct load_attr attr = {
 		.kind = SLEEPER,
+		.policy = policy,
 		.slice_ns = slice_ns,
 		.work_ns = 50 * 1000,
 		.cgroup = cgroup,
@@ -356,6 +357,16 @@ struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns)
 	for (i = 0; i < nr_hogs; i++)
 		load_stop(&hogs[i]);
 	return r;
+}
+
+struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns)
+{
+	return rounds_of(SCHED_OTHER, cgroup, nr_hogs, slice_ns);
+}
+
+struct rounds batch_rounds(int nr_hogs, uint64_t slice_ns)
+{
+	return rounds_of(SCHED_BATCH, NULL, nr_hogs, slice_ns);
 }
 
 bool is_prompter(struct rounds r, struct rounds stock)
@@ -548,7 +559,7 @@ static bool see_counters(const char *text, void *arg)
 		uint64_t *count;
 	} known[] = {
 		{ "calls", &c->calls }, { "negative", &c->negative },
-		{ "zero", &c->zero }, { "positive", &c->positive },
+		{ "positive", &c->positive },
 		{ "rejected_kthread", &c->rejected_kthread },
 		{ "rejected_eligible", &c->rejected_eligible },
 		{ "rejected_slice", &c->rejected_slice },
@@ -576,6 +587,7 @@ static bool see_counters(const char *text, void *arg)
 			c->rejected += count;
 		search->found = 1;
 	}
+	c->zero = c->calls - c->negative - c->positive;
 	return search->found;
 }
 

@@ -105,6 +105,9 @@ struct rounds {
 #define MAX_HOGS	4
 struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns);
 
+/* The same for a SCHED_BATCH sleeper, which does not preempt. */
+struct rounds batch_rounds(int nr_hogs, uint64_t slice_ns);
+
 /* Is the part of late rounds in @r at most two thirds of that in @stock? */
 bool is_prompter(struct rounds r, struct rounds stock);
 
@@ -140,17 +143,15 @@ struct policy {
 };
 
 struct counters {
-	uint64_t calls, negative, zero, positive;
+	uint64_t calls, negative, positive;
+	uint64_t zero;		/* the others */
 	uint64_t rejected;	/* sum of the following */
 	uint64_t rejected_kthread, rejected_eligible, rejected_slice, rejected_short;
 	uint64_t rejected_custom, rejected_cpu, rejected_balance;
 	uint64_t differ;
 };
 
-/*
- * Calls that may be counted without their return values, which then count as zero: one on
- * each CPU that loads are on.
- */
+/* Calls that count as zero because they have not returned: one on each CPU of the loads. */
 #define CALLS_IN_FLIGHT	2
 
 #define NR_HOOKS	6

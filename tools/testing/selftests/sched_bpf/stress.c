@@ -81,7 +81,7 @@ FIXTURE_TEARDOWN(stress)
 
 #define EXPECT_PROGRESS()	EXPECT_EQ(0, mixed_loads_stuck(self->loads))
 
-/* Expect a return value per call, of a hook that is not called meanwhile. */
+/* Expect not more return values than calls, of a hook that is not called meanwhile. */
 #define EXPECT_CONSISTENT(policy, hook) ({					\
 	struct counters sum;							\
 										\
@@ -90,7 +90,7 @@ FIXTURE_TEARDOWN(stress)
 	ASSERT_EQ(0, read_counters(policy, hook, &sum));			\
 	ASSERT_EQ(0, set_knob("enabled", 1));					\
 	EXPECT_GT(sum.calls, 0);						\
-	EXPECT_EQ(sum.calls, sum.negative + sum.zero + sum.positive);		\
+	EXPECT_GE(sum.calls, sum.negative + sum.positive);			\
 	sum;									\
 })
 
@@ -365,7 +365,7 @@ static void expect_consistent(struct __test_metadata *_metadata, const char *pol
 		/* The loads are bound to a CPU, so that few tasks are placed. */
 		if (strcmp(hook, "cfs_select_cpu") && strcmp(hook, "cfs_can_migrate"))
 			EXPECT_GT(c.calls, 0);
-		EXPECT_EQ(c.calls, c.negative + c.zero + c.positive);
+		EXPECT_GE(c.calls, c.negative + c.positive);
 		EXPECT_LE(c.rejected, c.negative + c.positive);
 		EXPECT_LE(c.rejected_kthread, c.negative);
 		EXPECT_LE(c.rejected_eligible, c.positive);

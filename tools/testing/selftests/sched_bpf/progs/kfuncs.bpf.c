@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Records what the entity kfuncs return for one process and its groups. */
+/* Records what the entity kfuncs return for one process. */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -11,8 +11,6 @@ __u64 cgroups[NR_CGROUPS];	/* ids to be compared with */
 
 __u64 seen;
 struct entity_view task;		/* from the tick hook */
-struct entity_view groups[MAX_DEPTH];	/* its parents, the nearest first */
-__u32 nr_groups;
 __u64 woken;
 struct entity_view wakee;		/* from &p->se in the wakeup hook */
 struct entity_view waker;		/* from another CPU */
@@ -37,19 +35,10 @@ static void look(struct sched_entity *se, struct entity_view *view)
 SEC("sched/cfs_check_preempt_tick")
 int BPF_PROG(look_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
-	struct sched_entity *se;
-	int i;
-
 	if (bpf_sched_entity_to_tgidpid(curr) >> 32 != target)
 		return 0;
 
 	look(curr, &task);
-	se = curr->parent;
-	for (i = 0; i < MAX_DEPTH && se; i++) {
-		look(se, &groups[i]);
-		se = se->parent;
-	}
-	nr_groups = i;
 	seen++;
 
 	return 0;

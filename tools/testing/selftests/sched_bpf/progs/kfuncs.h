@@ -2,7 +2,6 @@
 /* Shared by kfuncs.bpf.c and kfuncs.c. */
 
 #define NR_CGROUPS	4
-#define MAX_DEPTH	4
 
 struct entity_view {
 	__u64 tgidpid;
