@@ -233,7 +233,7 @@ int main(int argc, char *argv[])
 	sleep_ms(SETTLE_MS);
 	measure("no policy", NULL);
 
-	/* Last: what runs after sched_ext was used is slower than before, policies or not. */
+	/* Last: all loads are slower after sched_ext was used, with policies or without. */
 	measure_scx();
 
 	empty__destroy(skel);

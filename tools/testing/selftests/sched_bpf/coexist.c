@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Policies next to other scheduling classes and policies, sched_ext, core scheduling,
- * bandwidth limits, CPU hotplug and proxy execution.
+ * bandwidth limits and proxy execution.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +25,6 @@
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define TICK		"cfs_check_preempt_tick"
 #define RT_RUNTIME	"/proc/sys/kernel/sched_rt_runtime_us"
-#define CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 #define MAX_LOADS	8
 
 #ifndef SCHED_EXT
@@ -62,7 +61,6 @@ FIXTURE_TEARDOWN(coexist)
 	bpf_link__destroy(self->link);
 	coexist__destroy(self->skel);
 	write_file(RT_RUNTIME, self->rt_runtime);
-	write_file(CPU_ONLINE, "1");
 	if (self->cgroup[0]) {
 		cgroup_remove(self->cgroup);
 		write_file(CGROUP_CONTROL, "-cpu");
@@ -406,30 +404,6 @@ TEST_F_TIMEOUT(coexist, tick_gets_donor, 90)
 		kill(contenders[i].pid, SIGKILL);
 		waitpid(contenders[i].pid, NULL, 0);
 	}
-}
-
-/* The last test, as some machines lose their good clock when a CPU returns. */
-TEST_F(coexist, hotplug_moves_calls)
-{
-	uint64_t before, off, after;
-	int i;
-
-	start(.kind = HOG);
-	start(.kind = HOG);
-	start(.kind = SLEEPER);
-	attach(-1);
-	before = calls_in(PHASE_MS);
-	ASSERT_EQ(0, write_file(CPU_ONLINE, "0"));
-	off = calls_in(PHASE_MS);
-	ASSERT_EQ(0, write_file(CPU_ONLINE, "1"));
-	for (i = 0; i < self->nr_loads; i++)
-		ASSERT_EQ(0, load_move_to_cpu(&self->loads[i], LOAD_CPU));
-	after = calls_in(PHASE_MS);
-
-	TH_LOG("calls: before %lu, without the CPU %lu, after %lu", before, off, after);
-	EXPECT_GT(before, 0);
-	EXPECT_GT(off, 0);
-	EXPECT_GT(after, 0);
 }
 
 TEST_HARNESS_MAIN

@@ -19,96 +19,75 @@
 #define TICK		"cfs_check_preempt_tick"
 #define SLICE		"cfs_slice"
 
-FIXTURE(tick) {
-	struct answer *skel;
-	uint64_t max_slice_ns;
+/* A figure before the policy is attached, while it is, and afterwards. */
+struct effect {
+	uint64_t before, with, after;
+	struct counters c;
 };
 
-FIXTURE_SETUP(tick)
+#define MEASURE(map, policy, hook, figure) ({					\
+	struct effect e = { .before = figure };					\
+	struct bpf_link *attached = attach_root(map);				\
+										\
+	ASSERT_NE(NULL, attached);						\
+	e.with = figure;							\
+	ASSERT_EQ(0, read_counters(policy, hook, &e.c));			\
+	bpf_link__destroy(attached);						\
+	e.after = figure;							\
+	TH_LOG("%s: default %lu, with the policy %lu, after it %lu", #figure,	\
+	       e.before, e.with, e.after);					\
+	EXPECT_GT(e.c.calls, 0);						\
+	e;									\
+})
+
+FIXTURE(hooks) {
+	struct answer *skel;
+	uint64_t base_slice, max_slice_ns;
+};
+
+FIXTURE_SETUP(hooks)
 {
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
-	self->skel = answer__open_and_load();
-	ASSERT_NE(NULL, self->skel);
 	self->max_slice_ns = get_knob("max_slice_ns");
 	ASSERT_EQ(0, set_knob("max_slice_ns", MAX_SLICE_NS));
+	self->base_slice = get_knob(BASE_SLICE);
+	self->skel = answer__open_and_load();
+	ASSERT_NE(NULL, self->skel);
 }
 
-FIXTURE_TEARDOWN(tick)
+FIXTURE_TEARDOWN(hooks)
 {
 	answer__destroy(self->skel);
 	set_knob("max_slice_ns", self->max_slice_ns);
+	set_knob(BASE_SLICE, self->base_slice);
 }
 
-TEST_F(tick, negative_extends_slice)
+TEST_F(hooks, tick_negative_extends_slice)
 {
-	uint64_t stock, kept, after;
-	struct bpf_link *link;
-	struct counters c;
+	struct effect e;
 
-	stock = hog_switches(NULL, 0);
 	self->skel->bss->tick_answer = -1;
-	link = attach_root(self->skel->maps.only_tick);
-	ASSERT_NE(NULL, link);
-	kept = hog_switches(NULL, 0);
-	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
-	bpf_link__destroy(link);
-	after = hog_switches(NULL, 0);
-
-	TH_LOG("switches: default %lu, extended %lu, after %lu", stock, kept, after);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.negative);
-	EXPECT_GT(stock, 4 * kept);
-	EXPECT_GT(2 * after, stock);
-	EXPECT_EQ(-ENOENT, read_counters("answer_tick", TICK, &c));
-}
-
-TEST_F(tick, positive_ends_slice)
-{
-	const uint64_t slice = 50 * NSEC_PER_MSEC;
-	uint64_t stock, ended, after;
-	struct bpf_link *link;
-	struct counters c;
-
-	stock = hog_switches(NULL, slice);
-	self->skel->bss->tick_answer = 1;
-	link = attach_root(self->skel->maps.only_tick);
-	ASSERT_NE(NULL, link);
-	ended = hog_switches(NULL, slice);
-	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
-	bpf_link__destroy(link);
-	after = hog_switches(NULL, slice);
-
-	TH_LOG("switches: default %lu, ended %lu, after %lu", stock, ended, after);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.positive);
-	EXPECT_GT(ended, 4 * stock);
-	EXPECT_LT(after, 2 * stock + 10);
-}
-
-TEST_F(tick, zero_keeps_default)
-{
-	struct bpf_link *link;
-	uint64_t stock, none;
-	struct counters c;
-
-	stock = hog_switches(NULL, 0);
-	link = attach_root(self->skel->maps.only_tick);
-	ASSERT_NE(NULL, link);
-	none = hog_switches(NULL, 0);
-	ASSERT_EQ(0, read_counters("answer_tick", TICK, &c));
-	bpf_link__destroy(link);
-
-	TH_LOG("switches: default %lu, with 0 %lu", stock, none);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.zero);
-	EXPECT_EQ(0, c.rejected);
-	EXPECT_GT(2 * none, stock);
-	EXPECT_LT(none, 2 * stock);
+	e = MEASURE(self->skel->maps.only_tick, "answer_tick", TICK, hog_switches(NULL, 0));
+	EXPECT_LE(e.c.calls, e.c.negative + CALLS_IN_FLIGHT);
+	EXPECT_GT(e.before, 4 * e.with);
+	EXPECT_GT(2 * e.after, e.before);
 	EXPECT_GT(self->skel->bss->max_delta_exec, 0);
 }
 
-TEST_F(tick, skips_lone_task)
+TEST_F(hooks, tick_positive_ends_slice)
+{
+	struct effect e;
+
+	self->skel->bss->tick_answer = 1;
+	e = MEASURE(self->skel->maps.only_tick, "answer_tick", TICK,
+		    hog_switches(NULL, 50 * NSEC_PER_MSEC));
+	EXPECT_LE(e.c.calls, e.c.positive + CALLS_IN_FLIGHT);
+	EXPECT_GT(e.with, 4 * e.before);
+	EXPECT_LT(e.after, 2 * e.before + 10);
+}
+
+TEST_F(hooks, tick_skips_lone_task)
 {
 	const struct load_attr attr = { .kind = HOG };
 	struct load hog = {};
@@ -130,126 +109,55 @@ TEST_F(tick, skips_lone_task)
 	EXPECT_LT(c.negative, 600);
 }
 
-FIXTURE(slice) {
-	struct answer *skel;
-	uint64_t base_slice, max_slice_ns;
-};
-
-FIXTURE_SETUP(slice)
+TEST_F(hooks, slice_of_any_length)
 {
-	if (!setup_cpus())
-		SKIP(return, "two CPUs are needed");
-	self->skel = answer__open_and_load();
-	ASSERT_NE(NULL, self->skel);
-	self->max_slice_ns = get_knob("max_slice_ns");
-	ASSERT_EQ(0, set_knob("max_slice_ns", MAX_SLICE_NS));
+	struct effect e;
+
 	/* Longer than a tick, so that a shorter one makes a difference. */
-	self->base_slice = get_knob(BASE_SLICE);
 	ASSERT_EQ(0, set_knob(BASE_SLICE, 10 * NSEC_PER_MSEC));
-}
-
-FIXTURE_TEARDOWN(slice)
-{
-	answer__destroy(self->skel);
-	set_knob("max_slice_ns", self->max_slice_ns);
-	if (self->base_slice)
-		set_knob(BASE_SLICE, self->base_slice);
-}
-
-/* Switches between two hogs without the policy, with this slice, and after it. */
-#define slice_switches(answer, n, c) ({						\
-	struct bpf_link *link;							\
-										\
-	n[0] = hog_switches(NULL, 0);						\
-	self->skel->bss->slice_answer = answer;					\
-	link = attach_root(self->skel->maps.only_slice);		\
-	ASSERT_NE(NULL, link);							\
-	n[1] = hog_switches(NULL, 0);						\
-	ASSERT_EQ(0, read_counters("answer_slice", SLICE, c));			\
-	bpf_link__destroy(link);						\
-	n[2] = hog_switches(NULL, 0);						\
-	TH_LOG("switches: default %lu, with slices of %d us %lu, after %lu",	\
-	       n[0], self->skel->bss->slice_answer / 1000, n[1], n[2]);		\
-})
-
-TEST_F(slice, longer_than_base)
-{
-	struct counters c;
-	uint64_t n[3];
-
-	slice_switches(80 * NSEC_PER_MSEC, n, &c);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.positive);
-	EXPECT_EQ(0, c.rejected);
-	EXPECT_GT(n[0], 4 * n[1]);
-	EXPECT_GT(n[2], 4 * n[1]);
-}
-
-TEST_F(slice, shorter_than_base)
-{
-	struct counters c;
-	uint64_t n[3];
-
-	slice_switches(NSEC_PER_MSEC / 5, n, &c);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.positive);
-	EXPECT_EQ(0, c.rejected);
-	EXPECT_GT(n[1], 3 * n[0]);
-	EXPECT_GT(n[1], 3 * n[2]);
-}
-
-TEST_F(slice, zero_keeps_base)
-{
-	struct counters c;
-	uint64_t n[3];
-
-	slice_switches(0, n, &c);
-	EXPECT_GT(c.calls, 10);
-	EXPECT_EQ(c.calls, c.zero);
-	EXPECT_GT(2 * n[1], n[0]);
-	EXPECT_LT(n[1], 2 * n[0]);
-	EXPECT_GT(self->skel->bss->slices, 10);
+	self->skel->bss->slice_answer = 80 * NSEC_PER_MSEC;
+	e = MEASURE(self->skel->maps.only_slice, "answer_slice", SLICE, hog_switches(NULL, 0));
 	EXPECT_EQ(10 * NSEC_PER_MSEC, self->skel->bss->base_slice);
+	EXPECT_LE(e.c.calls, e.c.positive + CALLS_IN_FLIGHT);
+	EXPECT_EQ(0, e.c.rejected);
+	EXPECT_GT(e.before, 4 * e.with);
+	EXPECT_GT(e.after, 4 * e.with);
+	self->skel->bss->slice_answer = NSEC_PER_MSEC / 5;
+	e = MEASURE(self->skel->maps.only_slice, "answer_slice", SLICE, hog_switches(NULL, 0));
+	EXPECT_EQ(0, e.c.rejected);
+	EXPECT_GT(e.with, 3 * e.before);
+	EXPECT_GT(e.with, 3 * e.after);
 }
 
-TEST_F(slice, skips_custom_slice)
+TEST_F(hooks, slice_skips_custom)
 {
-	const struct load_attr attrs[2] = {
-		{ .kind = HOG, .slice_ns = 20 * NSEC_PER_MSEC }, { .kind = HOG },
+	const struct load_attr attrs[3] = {
+		{ .kind = HOG, .slice_ns = 20 * NSEC_PER_MSEC },
+		{ .kind = SLEEPER, .slice_ns = 20 * NSEC_PER_MSEC },
+		{ .kind = HOG },
 	};
-	const struct load_attr sleeper_attr = {
-		.kind = SLEEPER, .slice_ns = 20 * NSEC_PER_MSEC,
-	};
-	struct load hogs[2], sleeper = {};
+	struct load loads[3] = {};
 	struct bpf_link *link;
-	struct counters c;
 	int i;
 
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, load_start(&hogs[i], &attrs[i]));
-	self->skel->bss->only_tgid = hogs[0].pid;
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, load_start(&loads[i], &attrs[i]));
 	link = attach_root(self->skel->maps.only_slice);
 	ASSERT_NE(NULL, link);
-	sleep_ms(PHASE_MS);
-	EXPECT_EQ(0, self->skel->bss->slices);
-	/* Nor is it called in place_entity(). */
-	ASSERT_EQ(0, load_start(&sleeper, &sleeper_attr));
-	self->skel->bss->only_tgid = sleeper.pid;
-	sleep_ms(PHASE_MS);
-	EXPECT_EQ(0, self->skel->bss->slices);
-	/* A control. */
-	self->skel->bss->only_tgid = hogs[1].pid;
-	sleep_ms(PHASE_MS);
-	EXPECT_GT(self->skel->bss->slices, 10);
-	ASSERT_EQ(0, read_counters("answer_slice", SLICE, &c));
-	EXPECT_GT(c.calls, 0);
+	/* The last one is a control. */
+	for (i = 0; i < 3; i++) {
+		self->skel->bss->only_tgid = loads[i].pid;
+		self->skel->bss->slices = 0;
+		sleep_ms(PHASE_MS / 2);
+		EXPECT_EQ(i == 2, self->skel->bss->slices > 10);
+		EXPECT_EQ(i < 2, self->skel->bss->slices == 0);
+	}
 	bpf_link__destroy(link);
-	load_stop(&sleeper);
-	for (i = 0; i < 2; i++)
-		load_stop(&hogs[i]);
+	for (i = 0; i < 3; i++)
+		load_stop(&loads[i]);
 }
 
-TEST_F(slice, called_for_wakee)
+TEST_F(hooks, slice_begins_at_wakeup)
 {
 	const struct load_attr hog_attr = { .kind = HOG }, attr = { .kind = SLEEPER };
 	struct load hog = {}, sleeper = {};
@@ -266,6 +174,21 @@ TEST_F(slice, called_for_wakee)
 	bpf_link__destroy(link);
 	load_stop(&sleeper);
 	load_stop(&hog);
+}
+
+TEST_F(hooks, zero_keeps_default)
+{
+	struct effect e;
+
+	e = MEASURE(self->skel->maps.all_hooks, "answer_all", TICK, hog_switches(NULL, 0));
+	EXPECT_EQ(e.c.calls, e.c.zero);
+	EXPECT_GT(2 * e.with, e.before);
+	EXPECT_LT(e.with, 2 * e.before);
+	e = MEASURE(self->skel->maps.all_hooks, "answer_all", WAKEUP,
+		    sleeper_rounds(NULL, 1, MAX_SLICE_NS).all);
+	EXPECT_EQ(e.c.calls, e.c.zero);
+	EXPECT_GT(2 * e.with, e.before);
+	EXPECT_LT(e.with, 2 * e.before);
 }
 
 FIXTURE(wakeup) {
@@ -292,8 +215,10 @@ FIXTURE_SETUP(wakeup)
 {
 	if (!setup_cpus())
 		SKIP(return, "two CPUs are needed");
-	self->skel = answer__open_and_load();
+	self->skel = answer__open();
 	ASSERT_NE(NULL, self->skel);
+	bpf_program__set_autoload(self->skel->progs.note_resched, true);
+	ASSERT_EQ(0, answer__load(self->skel));
 	self->map = strcmp(variant->hook, WAKEUP) ? self->skel->maps.only_entity :
 						    self->skel->maps.only_wakeup;
 }
@@ -312,58 +237,39 @@ static void set_answer(struct answer *skel, int answer)
 /* The sleeper preempts a hog with negative lag by default; with -1 it waits as SCHED_BATCH. */
 TEST_F(wakeup, negative_as_batch)
 {
-	const uint64_t slice = 100 * NSEC_PER_MSEC;
-	struct rounds stock, batch, denied, after;
-	struct bpf_link *link;
-	struct counters c;
+	uint64_t batch = batch_rounds(1, MAX_SLICE_NS).all;
+	struct effect e;
 
-	stock = sleeper_rounds(NULL, 1, slice);
-	batch = batch_rounds(1, slice);
 	set_answer(self->skel, -1);
-	link = attach_root(self->map);
-	ASSERT_NE(NULL, link);
-	denied = sleeper_rounds(NULL, 1, slice);
-	ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
-	bpf_link__destroy(link);
-	after = sleeper_rounds(NULL, 1, slice);
-
-	TH_LOG("rounds: default %lu, batch %lu, denied %lu, after %lu", stock.all, batch.all,
-	       denied.all, after.all);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_LE(c.calls, c.negative + CALLS_IN_FLIGHT);
-	EXPECT_GT(stock.all, denied.all * 5 / 4);
-	EXPECT_GT(after.all, denied.all * 5 / 4);
-	EXPECT_GT(denied.all, batch.all * 3 / 4);
-	EXPECT_LT(denied.all, batch.all * 5 / 4);
+	e = MEASURE(self->map, variant->policy, variant->hook,
+		    sleeper_rounds(NULL, 1, MAX_SLICE_NS).all);
+	TH_LOG("SCHED_BATCH %lu", batch);
+	EXPECT_GT(e.c.negative, 0);
+	EXPECT_GT(e.before, e.with * 5 / 4);
+	EXPECT_GT(e.after, e.with * 5 / 4);
+	EXPECT_GT(e.with, batch * 3 / 4);
+	EXPECT_LT(e.with, batch * 5 / 4);
 }
 
-/*
- * With several hogs the sleeper often waits by default. Tried again if the machine was
- * too busy to tell: without an effect the ratios of late rounds differ by less than a third.
- */
+/* Rounds in 1000 that wait, next to several hogs. */
+static uint64_t late_rounds(void)
+{
+	struct rounds r = sleeper_rounds(NULL, MAX_HOGS, 0);
+
+	return r.all ? r.late * 1000 / r.all : 1000;
+}
+
+/* Tried again if the machine was too busy to tell. */
 TEST_F(wakeup, positive_preempts)
 {
-	struct rounds stock, preempting, after;
-	struct bpf_link *link;
-	struct counters c;
+	struct effect e;
 	int tries = 3;
 
+	set_answer(self->skel, 1);
 	do {
-		stock = sleeper_rounds(NULL, MAX_HOGS, 0);
-		set_answer(self->skel, 1);
-		link = attach_root(self->map);
-		ASSERT_NE(NULL, link);
-		preempting = sleeper_rounds(NULL, MAX_HOGS, 0);
-		ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
-		bpf_link__destroy(link);
-		after = sleeper_rounds(NULL, MAX_HOGS, 0);
-
-		TH_LOG("late: default %lu of %lu, preempting %lu of %lu, after %lu of %lu",
-		       stock.late, stock.all, preempting.late, preempting.all,
-		       after.late, after.all);
-		EXPECT_GT(c.calls, 0);
-		EXPECT_EQ(c.calls, c.positive);
-	} while (!(is_prompter(preempting, stock) && is_prompter(preempting, after)) && --tries);
+		e = MEASURE(self->map, variant->policy, variant->hook, late_rounds());
+		EXPECT_LE(e.c.calls, e.c.positive + CALLS_IN_FLIGHT);
+	} while ((3 * e.with > 2 * e.before || 3 * e.with > 2 * e.after) && --tries);
 
 	EXPECT_GT(tries, 0);
 }
@@ -386,69 +292,34 @@ TEST_F(wakeup, two_preempts_at_once)
 	const struct load_attr hog_attr = { .kind = HOG }, attr = { .kind = SLEEPER };
 	struct load hog = {}, sleeper = {};
 	struct bpf_link *link, *tracer;
-	struct counters c[3];
-	struct answer *skel;
 	char preempt[128];
 	int flags[2], i;
 
 	if (read_file("/sys/kernel/debug/sched/preempt", preempt, sizeof(preempt)) ||
 	    !strstr(preempt, "(lazy)"))
 		SKIP(return, "the kernel does not preempt lazily");
-	skel = answer__open();
-	ASSERT_NE(NULL, skel);
-	bpf_program__set_autoload(skel->progs.note_resched, true);
-	ASSERT_EQ(0, answer__load(skel));
-	tracer = bpf_program__attach(skel->progs.note_resched);
+	tracer = bpf_program__attach(self->skel->progs.note_resched);
 	ASSERT_NE(NULL, tracer);
 	ASSERT_EQ(0, load_start(&hog, &hog_attr));
 	ASSERT_EQ(0, load_start(&sleeper, &attr));
-	skel->bss->only_tgid = sleeper.pid;
-	set_answer(skel, 1);
-	link = attach_root(strcmp(variant->hook, WAKEUP) ?
-					  skel->maps.only_entity : skel->maps.only_wakeup);
+	self->skel->bss->only_tgid = sleeper.pid;
+	link = attach_root(self->map);
 	ASSERT_NE(NULL, link);
-	ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c[0]));
 	for (i = 0; i < 2; i++) {
-		set_answer(skel, 1 + i);
-		memset(skel->bss->resched_flags, 0, sizeof(skel->bss->resched_flags));
+		set_answer(self->skel, 1 + i);
+		memset(self->skel->bss->resched_flags, 0, sizeof(self->skel->bss->resched_flags));
 		sleep_ms(PHASE_MS);
-		flags[i] = usual_flag(skel);
-		ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c[i + 1]));
+		flags[i] = usual_flag(self->skel);
 	}
 	bpf_link__destroy(link);
 	bpf_link__destroy(tracer);
-	answer__destroy(skel);
 	load_stop(&sleeper);
 	load_stop(&hog);
 
-	TH_LOG("preempts by flag %d, now by flag %d", flags[0], flags[1]);
-	for (i = 0; i < 2; i++) {
-		EXPECT_GT(c[i + 1].positive - c[i].positive, 50);
-		EXPECT_GE(flags[i], 0);
-	}
+	TH_LOG("preempts by flag %d, at once by flag %d", flags[0], flags[1]);
+	EXPECT_GE(flags[0], 0);
+	EXPECT_GE(flags[1], 0);
 	EXPECT_NE(flags[0], flags[1]);
-}
-
-TEST_F(wakeup, zero_keeps_default)
-{
-	const uint64_t slice = 100 * NSEC_PER_MSEC;
-	struct rounds stock, none;
-	struct bpf_link *link;
-	struct counters c;
-
-	stock = sleeper_rounds(NULL, 1, slice);
-	link = attach_root(self->map);
-	ASSERT_NE(NULL, link);
-	none = sleeper_rounds(NULL, 1, slice);
-	ASSERT_EQ(0, read_counters(variant->policy, variant->hook, &c));
-	bpf_link__destroy(link);
-
-	TH_LOG("rounds: default %lu, with 0 %lu", stock.all, none.all);
-	EXPECT_GT(c.calls, 0);
-	EXPECT_EQ(c.calls, c.zero);
-	EXPECT_EQ(0, c.rejected);
-	EXPECT_GT(2 * none.all, stock.all);
-	EXPECT_LT(none.all, 2 * stock.all);
 }
 
 /* curr is the current task of the wakee's CPU, and not this process on another CPU. */

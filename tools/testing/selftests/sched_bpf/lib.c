@@ -725,7 +725,7 @@ void cgroup_remove(const char *path)
 {
 	int i;
 
-	/* A task killed just now may not have left yet. */
+	/* A killed task may not have left yet. */
 	for (i = 0; i < 100 && rmdir(path) && errno == EBUSY; i++)
 		sleep_ms(20);
 }

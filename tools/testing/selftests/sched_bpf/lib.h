@@ -20,15 +20,15 @@
 #define LOAD_CPU	1
 
 /*
- * What a load process reports of itself, in memory shared with the test. Both
- * sides call into libc between any two accesses.
+ * Written by a load process, in memory shared with the test. Both sides call into libc
+ * between any two accesses.
  */
 struct load_stats {
-	/* turns of its loop: the rounds of a sleeper, the spins of a hog */
+	/* rounds of its loop */
 	uint64_t rounds;
-	/* longest time between two turns: it was runnable and did not run */
+	/* longest time between two rounds: it was runnable and did not run */
 	uint64_t max_gap_ns;
-	/* turns of which this time was below 1 ms */
+	/* rounds of which this time was below 1 ms */
 	uint64_t prompt;
 };
 
@@ -41,7 +41,7 @@ enum load_kind {
 	HOG,		/* spins */
 	SLEEPER,	/* sleeps for sleep_ns, then runs for work_ns */
 	YIELDER,	/* calls sched_yield() */
-	FORKER,		/* has a child do nothing, again and again */
+	FORKER,		/* forks a child that exits */
 	PIPE_PONG,	/* two threads that wake each other through pipes */
 	READER,		/* reads single bytes from a pipe */
 };
@@ -51,13 +51,13 @@ struct load_attr {
 	int policy;		/* SCHED_*, 0 is SCHED_OTHER */
 	int nice;
 	uint64_t slice_ns;	/* sched_setattr() slice, 0: the default */
-	uint64_t work_ns;	/* of a SLEEPER, in a turn */
-	uint64_t sleep_ns;	/* between its turns, 0: 1 ms */
+	uint64_t work_ns;	/* of a SLEEPER, in a round */
+	uint64_t sleep_ns;	/* between its rounds, 0: 1 ms */
 	const char *cgroup;	/* path to join first, or NULL */
 	bool new_session;	/* setsid(): a new autogroup */
 	bool on_test_cpu;	/* else on LOAD_CPU */
 	bool on_both;		/* else on one of them */
-	int fd;			/* what a READER reads */
+	int fd;			/* that a READER reads */
 };
 
 /* All return 0 or a negative errno; a load is started when its pid is set. */
@@ -65,8 +65,8 @@ int load_start(struct load *load, const struct load_attr *attr);
 void load_stop(struct load *load);
 
 /*
- * Put a running load elsewhere, make it a deadline task of 5 ms in 10 ms, or give it a core
- * scheduling cookie of its own.
+ * Move a running load, make it a deadline task of 5 ms in 10 ms, or give it a core scheduling
+ * cookie of its own.
  */
 int load_move_to_cpu(const struct load *load, int cpu);
 int load_move_to_both(const struct load *load);
@@ -78,13 +78,10 @@ int load_make_cookie(const struct load *load);
 #define NR_MIXED_LOADS	6
 int mixed_loads_start(struct load *loads);
 
-/*
- * Move all of them to @cgroup, stopped: a question asked on the way would find its task in
- * the one for the first policy, and in the other for the next.
- */
+/* Move all of them to @cgroup, stopped, so that each call is for one of the cgroups. */
 int mixed_loads_move(const struct load *loads, const char *cgroup);
 
-/* How many of them have no turn in a second. */
+/* The number of them that make no progress in a second. */
 int mixed_loads_stuck(const struct load *loads);
 
 /*
@@ -94,13 +91,13 @@ int mixed_loads_stuck(const struct load *loads);
 uint64_t hog_switches(const char *cgroup, uint64_t slice_ns);
 
 struct rounds {
-	uint64_t all;	/* turns of the sleeper */
+	uint64_t all;
 	uint64_t late;	/* those for which it waited 1 ms or more */
 };
 
 /*
- * What a sleeper in @cgroup, if not NULL, gets beside @nr_hogs hogs, up to MAX_HOGS,
- * in two seconds; @slice_ns is of all. No rounds if they cannot be started.
+ * Rounds of a sleeper in @cgroup, if not NULL, next to @nr_hogs hogs, up to MAX_HOGS, in
+ * two seconds; @slice_ns is of all. No rounds if they cannot be started.
  */
 #define MAX_HOGS	4
 struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns);
@@ -108,17 +105,17 @@ struct rounds sleeper_rounds(const char *cgroup, int nr_hogs, uint64_t slice_ns)
 /* The same for a SCHED_BATCH sleeper, which does not preempt. */
 struct rounds batch_rounds(int nr_hogs, uint64_t slice_ns);
 
-/* Is the part of late rounds in @r at most two thirds of that in @stock? */
+/* Return true if the ratio of late rounds is at most two thirds of that in @stock. */
 bool is_prompter(struct rounds r, struct rounds stock);
 
-/* What a process had until now. */
+/* CPU time and context switches of a process. */
 uint64_t cpu_time_ns(pid_t pid);
 uint64_t switches(pid_t pid);
 
 /* The CPU that it runs on, or did; negative errno. */
 int cpu_of(pid_t pid);
 
-/* The size of a request without a policy: a knob of the kernel. */
+/* The base slice. */
 #define BASE_SLICE	"/sys/kernel/debug/sched/base_slice_ns"
 
 /* CLOCK_MONOTONIC */
@@ -188,7 +185,7 @@ int set_knob(const char *name, uint64_t val);
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define CGROUP_CONTROL	CGROUP_ROOT "/cgroup.subtree_control"
 
-/* Of 64 cgroups, one in the other, whose names have process ids in them. */
+/* The path of 64 nested cgroups, whose names have process ids in them. */
 #define LONGEST_CGROUP	1024
 
 /* A new cgroup2 directory below @parent, NULL: the root. Path in @path. */
@@ -196,7 +193,7 @@ int cgroup_make(const char *parent, const char *name, char *path, size_t size);
 void cgroup_remove(const char *path);
 uint64_t cgroup_id(const char *path);
 
-/* Was the kernel built with CONFIG_SCHED_CLASS_EXT? */
+/* Return true if the kernel was built with CONFIG_SCHED_CLASS_EXT. */
 bool has_sched_ext(void);
 
 /*
@@ -207,11 +204,11 @@ int module_load(const char *path, const char *params);
 int modprobe_load(const char *name, const char *params);
 int module_unload(const char *name);
 
-/* Has the kernel printed @text since it was last asked to forget? */
+/* Return true if the kernel has printed @text since kernel_log_forget(). */
 bool kernel_log_has(const char *text);
 void kernel_log_forget(void);
 
-/* Keep what libbpf prints, to look for messages. */
+/* Keep the messages of libbpf. */
 void capture_libbpf(void);
 const char *captured_libbpf(void);
 
