@@ -1,11 +1,10 @@
 # What was compiled of the hooks. Sourced by scripts/check.
 
 # With the option off fair.c and core.c compile to what they were: the instructions of
-# the files before the patch that adds the option, compiled by the same command, are
-# those of the patched ones.
+# the files after series/1-fixes, compiled by the same command, are those of the patched ones.
 off_is_unchanged() {
 	mkdir -p "$scratch/off"
-	before=$(git -C "$TREE" log -1 --format=%H --diff-filter=A "$base..$tip" -- kernel/sched/bpf/hooks.h)^
+	before=$(sed -n 's/^1-fixes //p' "$BUILD/tree.ends")
 	for file in fair core; do
 		git -C "$TREE" show "$before:kernel/sched/$file.c" >"$scratch/off/$file.c"
 	done
@@ -31,29 +30,26 @@ off_is_unchanged() {
 	"$TOP/scripts/inside" bash build/check/off/run
 }
 
-# With the option on and no policy attached, each hook in fair.c is one patched nop:
-# its jump label entries (code, target and key, in threes) point at nops.
+# With the option on and no policy attached, each hook in fair.c and core.c is a patched nop: the
+# jump label entries (code, target and key, in threes) whose key is that of cgroups' BPF are nops.
 hooks_are_nops() {
 	cat >"$scratch/nops" <<-'EOF'
 		set -euo pipefail
 		sites=build/check/sites
-		for hook in $(sed -n 's/^BPF_SCHED_HOOK(\([a-z_]*\),$/\1/p' include/linux/bpf_sched_hooks.h); do
-			found=0
-			for o in build/kernel/kernel/sched/{fair,core}.o; do
-				llvm-readelf -rW "$o" | awk -v key="bpf_sched_key_$hook" '
-					/^Relocation section/ { table = /__jump_table/; n = 0; next }
-					!table || !/R_X86_64_PC/ { next }
-					++n % 3 == 1 { code = $NF }
-					n % 3 == 0 && index($5, key) == 1 { print code }' >$sites
-				[ -s $sites ] || continue
-				found=1
-				llvm-objdump -d --no-show-raw-insn "$o" |
-					awk '$1 ~ /:$/ { sub(":", "", $1); print $1, $2 }' >build/check/insns
-				while read -r site; do
-					grep "^$site nop" build/check/insns || { echo "$hook: no nop at $site of $o"; exit 1; }
-				done <$sites
-			done
-			[ "$found" = 1 ] || { echo "$hook: nowhere asked"; exit 1; }
+		for o in build/kernel/kernel/sched/{fair,core}.o; do
+			llvm-readelf -rW "$o" | awk '
+				/^Relocation section/ { table = /__jump_table/; n = 0; next }
+				!table || !/R_X86_64_PC/ { next }
+				++n % 3 == 1 { code = $NF }
+				n % 3 == 0 && index($5, "cgroup_bpf_enabled_key") == 1 { print code }' >$sites
+			llvm-objdump -d --no-show-raw-insn "$o" |
+				awk '$1 ~ /:$/ { sub(":", "", $1); print $1, $2 }' >build/check/insns
+			while read -r site; do
+				grep "^$site nop" build/check/insns || { echo "no nop at $site of $o"; exit 1; }
+			done <$sites
+			calls=$(grep -cE '[ =(]bpf_sched_[a-z_]+\(' "build/linux/kernel/sched/$(basename "$o" .o).c")
+			[ "$(wc -l <$sites)" -ge "$calls" ] || { echo "$o: fewer nops than calls of hooks"; exit 1; }
+			echo "$o: $calls calls, $(wc -l <$sites) nops"
 		done
 	EOF
 	"$TOP/scripts/inside" bash build/check/nops

@@ -1,20 +1,5 @@
 # The patches themselves. Sourced by scripts/check.
 
-# A hunk that is found at another line than it says was made for another base.
-no_fuzz_no_offset() {
-	local patch out
-	git -C "$TREE" worktree prune
-	export GIT_INDEX_FILE=$scratch/index
-	git -C "$TREE" read-tree "$base"
-	for patch in "$TOP"/series/*/*/hunks.patch; do
-		out=$(git -C "$TREE" apply --cached --verbose "$patch" 2>&1)
-		if grep -i 'offset\|fuzz' <<<"$out"; then
-			echo "$patch"
-			return 1
-		fi
-	done
-}
-
 # A base that a patch does not apply to is refused, with file and hunk, and changes nothing:
 # one that has an empty file where hunks are.
 other_base_refused() {
@@ -58,27 +43,29 @@ git_am() {
 	[ "$(git rev-parse 'HEAD^{tree}')" = "$(git rev-parse "$tip^{tree}")" ]
 }
 
-# The first series needs nothing of the second: what it changes is built without it, with
-# the options that it has, and without Rust.
-first_series_builds() {
+# Each series needs nothing of the later ones: what it changes is built with only those before
+# it, with the options that it has then.
+each_series_builds() {
 	local series end
-	read -r series end <"$BUILD/tree.ends"
 	git -C "$TREE" worktree prune
-	git -C "$TREE" worktree add -q --detach "$scratch/first" "$end"
-	cat >"$scratch/build-first" <<-'EOF'
+	git -C "$TREE" worktree add -q --detach "$scratch/alone" "$base"
+	cat >"$scratch/build-alone" <<-'EOF'
 		set -euo pipefail
-		out=$PWD/build/check/first.out
+		out=$PWD/build/check/alone.out
 		mkdir -p "$out"
-		make=(make -s -C build/check/first LLVM=1 CC="ccache clang" LOCALVERSION= "O=$out" "-j$(nproc)")
-		cat build/check/first/kernel/configs/sched_bpf_vm.config build/check/first/kernel/configs/sched_bpf.config >"$out/all.config"
+		make=(make -s -C build/check/alone LLVM=1 CC="ccache clang" LOCALVERSION= "O=$out" "-j$(nproc)")
+		cat kernel/configs/sched_bpf_vm.config kernel/configs/sched_bpf.config >"$out/all.config"
 		KCONFIG_ALLCONFIG=$out/all.config "${make[@]}" allnoconfig
-		grep -qx CONFIG_BPF_SCHED=y "$out/.config"
-		! grep -q RUST_BPF_SCHED "$out/.config"
-		"${make[@]}" kernel/sched/ kernel/bpf/ kernel/cgroup/
-		test -s "$out/kernel/sched/bpf/ask.o"
+		"${make[@]}" kernel/sched/ kernel/bpf/cgroup.o kernel/bpf/bpf_struct_ops.o
+		[ ! -d build/check/alone/kernel/sched/bpf ] || test -s "$out/kernel/sched/bpf/slice.o"
 	EOF
-	"$TOP/scripts/inside" bash build/check/build-first
-	git -C "$TREE" worktree remove --force "$scratch/first"
+	while read -r series end; do
+		[ "$end" != "$tip" ] || continue
+		echo "$series"
+		git -C "$scratch/alone" checkout -q --detach "$end"
+		"$TOP/scripts/inside" bash build/check/build-alone
+	done <"$BUILD/tree.ends"
+	git -C "$TREE" worktree remove --force "$scratch/alone"
 }
 
 # What is ignored, and why: whoever sends the series signs it; its first patch has

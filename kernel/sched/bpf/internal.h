@@ -2,272 +2,247 @@
 #ifndef _KERNEL_SCHED_BPF_INTERNAL_H
 #define _KERNEL_SCHED_BPF_INTERNAL_H
 
-#include <linux/bitops.h>
+#include <linux/bpf-cgroup.h>
 #include <linux/bpf_sched.h>
-#include <linux/irq_work.h>
-#include <linux/list.h>
+#include <linux/cgroup.h>
+#include <linux/cleanup.h>
+#include <linux/jiffies.h>
+#include <linux/math64.h>
 #include <linux/percpu.h>
-#include <linux/time64.h>
+#include <linux/rculist.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
 
-struct bpf_link;
-struct bpf_prog;
-struct bpf_struct_ops;
-struct bpf_struct_ops_target;
-struct cgroup;
 struct rq;
 struct seq_file;
-struct user_namespace;
 
-/* Number of a hook: index of its slots and its counters. */
 enum bpf_sched_hook {
-#define BPF_SCHED_HOOK(hook, params, args) BPF_SCHED_##hook,
-#include <linux/bpf_sched_hooks.h>
+	BPF_SCHED_CFS_CHECK_PREEMPT_WAKEUP,
+	BPF_SCHED_CFS_WAKEUP_PREEMPT_ENTITY,
+	BPF_SCHED_CFS_SLICE,
+	BPF_SCHED_CFS_CHECK_PREEMPT_TICK,
+	BPF_SCHED_CFS_SELECT_CPU,
+	BPF_SCHED_CFS_CAN_MIGRATE,
 	BPF_SCHED_NR_HOOKS,
 };
 
-extern const char * const bpf_sched_hook_names[BPF_SCHED_NR_HOOKS];
-
-/*
- * The bounds that overrule an answer:
- * slice	a request longer than max_slice_ns or shorter than 0.1 ms
- * eligible	a wakee that is not eligible is to preempt
- * short	a request is to end that has just begun
- * custom	a task that has a slice of its own is to get a longer one
- * delegated	a request longer than without a policy, of one attached by token
- * cpu		a task is to be put where it may not run, or where nobody balances
- * balance	a task is to stay, but balancing has failed too often
+/**
+ * enum bpf_sched_reason - why a result is rejected
+ * @BPF_SCHED_KTHREAD: a kernel thread would wait
+ * @BPF_SCHED_ELIGIBLE: the wakee is not eligible
+ * @BPF_SCHED_SLICE: the slice is out of range; it is clamped
+ * @BPF_SCHED_SHORT: the slice has just begun
+ * @BPF_SCHED_CUSTOM: the slice is the task's own
+ * @BPF_SCHED_CPU: the CPU is not allowed, or its core runs another cookie
+ * @BPF_SCHED_BALANCE: balancing has failed too often or for too long
+ * @BPF_SCHED_NR_REASONS: their number
  */
-#define BPF_SCHED_BOUNDS						\
-	BPF_SCHED_BOUND(slice)						\
-	BPF_SCHED_BOUND(eligible)					\
-	BPF_SCHED_BOUND(short)						\
-	BPF_SCHED_BOUND(custom)						\
-	BPF_SCHED_BOUND(delegated)					\
-	BPF_SCHED_BOUND(cpu)						\
-	BPF_SCHED_BOUND(balance)
-
-enum bpf_sched_bound {
-#define BPF_SCHED_BOUND(bound) BPF_SCHED_BOUND_##bound,
-	BPF_SCHED_BOUNDS
-#undef BPF_SCHED_BOUND
-	BPF_SCHED_NR_BOUNDS,
+enum bpf_sched_reason {
+	BPF_SCHED_KTHREAD,
+	BPF_SCHED_ELIGIBLE,
+	BPF_SCHED_SLICE,
+	BPF_SCHED_SHORT,
+	BPF_SCHED_CUSTOM,
+	BPF_SCHED_CPU,
+	BPF_SCHED_BALANCE,
+	BPF_SCHED_NR_REASONS,
 };
 
-extern const char * const bpf_sched_bound_names[BPF_SCHED_NR_BOUNDS];
-
-/* Attachments that may exist at once; one more gets -E2BIG. */
-#define BPF_SCHED_MAX_POLICIES	64
-
-/*
- * How many of them may be attached by token: by the owners of one user namespace,
- * and in all. One more gets -EDQUOT.
- */
-#define BPF_SCHED_MAX_PER_USERNS	4
-#define BPF_SCHED_MAX_DELEGATED		32
-
 /**
- * struct bpf_sched_counters - what one policy answered to one hook on one CPU
- * @negative: answers below zero
- * @positive: answers above zero; the rest of the calls had none
- * @overruled: answers not obeyed because a bound forbids it, per bound
- * @differ: answers of a shadow policy that differ from what the fair class decides
- * @timed: calls that were timed to see how much time the policy takes
- * @time_ns: time spent in all calls while kernel.bpf_stats_enabled was on
- * @max_ns: longest of them
- * @calls: calls until the last one that was timed, and those until the next
- * @countdown: how many of the latter are to come, which is all that a call counts
- * @interval: how many calls a timed one stands for
- * @sampled_ns: clock of the last that was timed
+ * struct bpf_sched_counters - what a hook of a policy returned on one CPU
+ * @calls: how often it was called
+ * @negative: results below 0
+ * @positive: results above 0
+ * @rejected: results that were rejected or clamped, per reason
+ * @differ: results in shadow mode that would have changed the default
+ * @timed_jiffy: when it was last timed
+ * @timed_calls: @calls then
+ * @timed_ns: the time that it took
  */
 struct bpf_sched_counters {
+	u64 calls;
 	u64 negative;
 	u64 positive;
-	u64 overruled[BPF_SCHED_NR_BOUNDS];
+	u64 rejected[BPF_SCHED_NR_REASONS];
 	u64 differ;
-	u64 timed;
-	u64 time_ns;
-	u64 max_ns;
-	u64 calls;
-	u32 countdown;
-	u32 interval;
-	u64 sampled_ns;
+	unsigned long timed_jiffy;
+	u64 timed_calls;
+	u64 timed_ns;
 };
 
 /**
- * struct bpf_sched_call - how to call a policy for one hook
- * @prog: its program, NULL if the answer is a function of kernel code
- * @this: what the callback gets
- * @counters: of the policy for this hook
- * @bit: of the policy in masks of policies
- * @shadow: not to be obeyed
- * @delegated: attached by token
- * @version: of the policy's answers, see struct bpf_sched_attachment
+ * struct bpf_sched_budget - the time that a policy took on one CPU
+ * @taken: nanoseconds beyond what it may take
+ * @since: local_clock() of the last account
+ * @long_call: jiffies of the last long call
  */
-struct bpf_sched_call {
-	const struct bpf_prog *prog;
-	const struct bpf_sched_policy *this;
-	struct bpf_sched_counters __percpu *counters;
-	u64 bit;
-	bool shadow;
-	bool delegated;
-	u32 version;
+struct bpf_sched_budget {
+	u64 taken;
+	u64 since;
+	unsigned long long_call;
 };
 
-/**
- * struct bpf_sched_answers - the answers of a policy
- * @handle: what its callbacks get as "this", with its table
- * @calls: per hook
- */
-struct bpf_sched_answers {
-	struct bpf_sched_policy handle;
-	struct bpf_sched_call calls[BPF_SCHED_NR_HOOKS];
+struct bpf_sched_stats {
+	struct bpf_sched_counters hooks[BPF_SCHED_NR_HOOKS];
+	struct bpf_sched_budget budget;
 };
-
-/**
- * struct bpf_sched_attachment - an attached policy
- * @answers: per generation; a replacement changes the table
- * @link: the link that keeps it attached, or NULL
- * @registration: what keeps it attached if no link does, or NULL
- * @scope: the tasks that it is asked about
- * @node: in @scope, in the order of asking
- * @preorder: asked before the policies of deeper cgroups
- * @userns: the user namespace of the token by which it was attached, or NULL
- * @index: number among the attached
- * @version: of its answers, never used before
- * @counters: per hook, kept over a replacement
- * @attached_ns: boot time of its attachment
- */
-struct bpf_sched_attachment {
-	struct bpf_sched_answers answers[2];
-	const struct bpf_link *link;
-	const struct bpf_sched_registration *registration;
-	struct bpf_sched_scope *scope;
-	struct list_head node;
-	bool preorder;
-	const struct user_namespace *userns;
-	u8 index;
-	u32 version;
-	struct bpf_sched_counters __percpu *counters;
-	u64 attached_ns;
-};
-
-/* The id and the cgroup of @policy, which are the same in both generations. */
-static inline const struct bpf_sched_policy *
-bpf_sched_handle(const struct bpf_sched_attachment *policy)
-{
-	return &policy->answers[0].handle;
-}
-
-/**
- * struct bpf_sched_order - whom to ask, in this order
- * @only: the one to ask, NULL if there is not exactly one
- * @members: mask of the policies
- * @nr_preorder: how many were attached with BPF_F_PREORDER: they come first
- * @nr_own: @nr_preorder and the others of cgroups: system-wide ones come last
- * @nr: how many in all
- * @calls: how to ask each
- */
-struct bpf_sched_order {
-	const struct bpf_sched_call *only;
-	u64 members;
-	u16 nr_preorder;
-	u16 nr_own;
-	u16 nr;
-	const struct bpf_sched_call *calls[BPF_SCHED_MAX_POLICIES];
-};
-
-/**
- * struct bpf_sched_scope - a set of tasks that policies are attached to
- * @cgrp: the cgroup whose subtree it is, NULL for the whole system
- * @policies: those attached here, in the order of asking
- * @node: in the list of all scopes
- * @order: per generation and hook: the policies attached here, to its ancestors and
- *	   to the whole system
- */
-struct bpf_sched_scope {
-	struct cgroup *cgrp;
-	struct list_head policies;
-	struct list_head node;
-	struct bpf_sched_order order[2][BPF_SCHED_NR_HOOKS];
-};
-
-/* scope.c */
-extern struct bpf_sched_scope bpf_sched_system;
-struct bpf_sched_scope *bpf_sched_scope_get(struct cgroup *cgrp, int published);
-void bpf_sched_scope_retire(struct bpf_sched_scope *scope);
-void bpf_sched_scope_free(struct bpf_sched_scope *scope);
-void bpf_sched_scopes_order(int next);
-
-/* ask.c */
-
-/* The table of stubs that answer zero: CFI types, and which members exist. */
-extern struct bpf_sched_ops bpf_sched_stubs;
-
-/* The generation that questions see. */
-extern int bpf_sched_published;
-
-/* The policies that were attached by token. */
-extern u64 bpf_sched_delegated;
-
-/* The rq that the question of this CPU is about, for kfuncs. */
-DECLARE_PER_CPU(struct rq *, bpf_sched_rq);
-
-void bpf_sched_overrule(const struct bpf_sched_call *call, enum bpf_sched_hook hook,
-			enum bpf_sched_bound bound, int answer);
-
-/* policy.c */
-
-/* Looks for what is to be detached. */
-extern struct irq_work bpf_sched_reap;
-
-int bpf_sched_validate(const struct bpf_sched_ops *ops);
-int bpf_sched_attach(const struct bpf_sched_ops *ops, const struct bpf_prog * const *progs,
-		     const struct bpf_link *link,
-		     const struct bpf_sched_registration *reg,
-		     const struct bpf_struct_ops_target *target,
-		     const struct user_namespace *userns);
-int bpf_sched_replace(const struct bpf_sched_ops *new, const struct bpf_prog * const *progs,
-		      const void *holder, const struct user_namespace *userns);
-bool bpf_sched_detach(const void *holder);
-void bpf_sched_detach_owner(const struct module *owner);
-u64 bpf_sched_cgroup_id(const struct bpf_link *link);
-void bpf_sched_for_each(void (*fn)(void *arg, struct bpf_sched_attachment *policy,
-				   const struct bpf_sched_ops *ops),
-			void *arg);
-bool bpf_sched_has_answer(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook);
-
-/* struct_ops.c */
-
-/* The type of the BPF programs that may call the kfuncs. */
-extern struct bpf_struct_ops bpf_sched_struct_ops;
-
-/* stats.c */
-void bpf_sched_show_fdinfo(const struct bpf_link *link, struct seq_file *m);
 
 /* guard.c */
 
-/* Policies that are attached and not asked, as a mask: all, or who took too much time. */
-extern u64 bpf_sched_silent;
+/* The kill switch: false if no hook is to be called. */
+extern bool bpf_sched_on;
 
-void bpf_sched_turn_off(void);
-void bpf_sched_turn_on(void);
-bool bpf_sched_is_on(void);
-void bpf_sched_timed(const struct bpf_sched_call *call, struct bpf_sched_counters *c,
-		     u64 start, u64 end);
-bool bpf_sched_is_slow(const struct bpf_sched_attachment *policy);
-void bpf_sched_acquit(const struct bpf_sched_attachment *policy);
+void bpf_sched_timed(const struct bpf_sched_ops *ops, struct bpf_sched_counters *c, u64 start);
+
+/* The shortest slice, as of sched_setattr(). */
+#define BPF_SCHED_MIN_SLICE_NS	(100 * NSEC_PER_USEC)
+
+/* kfuncs.c */
+
+/* The rq whose lock is held for the hook that runs on this CPU, or NULL. */
+DECLARE_PER_CPU(struct rq *, bpf_sched_rq);
+
+/* stats.c */
+int bpf_sched_alloc_stats(struct bpf_sched_ops *ops);
+void bpf_sched_free_stats(struct bpf_sched_ops *ops);
+bool bpf_sched_reject(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook,
+		      enum bpf_sched_reason reason, int ret);
+void bpf_sched_show(const struct bpf_sched_ops *ops, struct seq_file *seq);
+
+bool bpf_sched_has_hook(const struct bpf_sched_ops *ops);
+
+/* module.c */
+extern struct list_head bpf_sched_modules;
+
+/* struct_ops.c */
+extern struct bpf_struct_ops bpf_bpf_sched_ops;
+
+/* slice.c */
+
+/* The longest slice that a policy can set. */
+extern u64 bpf_sched_max_slice_ns;
+
+void bpf_sched_slice_set(struct rq *rq, u64 slice);
+
+/* Convert nanoseconds of service to virtual time, see calc_delta_fair(). */
+static inline u64 bpf_sched_to_virtual(u64 ns, unsigned long weight)
+{
+	return mul_u64_u64_div_u64(ns, NICE_0_LOAD, weight);
+}
+
+/* tick.c */
+void bpf_sched_kthread_woken(struct rq *rq);
+
+static __always_inline struct bpf_sched_counters *
+bpf_sched_counters(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook)
+{
+	return &this_cpu_ptr(ops->stats)->hooks[hook];
+}
+
+/* A hook is about to be called. Return the time if the call is to be timed, else 0. */
+static __always_inline u64 bpf_sched_begin(struct bpf_sched_counters *c)
+{
+	c->calls++;
+
+	return likely(c->timed_jiffy == jiffies) ? 0 : local_clock();
+}
+
+/* Account the call of a hook that returned @ret. Return false if that is 0. */
+static __always_inline bool bpf_sched_end(const struct bpf_sched_ops *ops,
+					  struct bpf_sched_counters *c, u64 start, int ret)
+{
+	if (unlikely(start))
+		bpf_sched_timed(ops, c, start);
+	if (likely(!ret))
+		return false;
+
+	if (ret < 0)
+		c->negative++;
+	else
+		c->positive++;
+
+	return true;
+}
 
 /*
- * A knob: what it is set to, and what it may be set to. Changes take effect with
- * the next question.
+ * Return true if a result that changes the default is to be applied. In shadow mode
+ * it is counted, and the next policy is called.
  */
-struct bpf_sched_knob {
-	u64 val, min, max;
-};
+static inline bool bpf_sched_apply(const struct bpf_sched_ops *ops, struct bpf_sched_counters *c)
+{
+	if (likely(!(ops->flags & BPF_SCHED_F_SHADOW)))
+		return true;
 
-/* The longest request that may be granted, in nanoseconds. */
-extern struct bpf_sched_knob bpf_sched_max_slice_ns;
-/* How many percent of a CPU's time all policies may take together. */
-extern struct bpf_sched_knob bpf_sched_max_share;
+	c->differ++;
+
+	return false;
+}
+
+/*
+ * Calls a hook of @ops, which are attached to @cgrp, with the arguments in @arg, and
+ * stores the result there. Returns true unless the next ops have to be called.
+ */
+typedef bool (*bpf_sched_fn)(const struct bpf_sched_ops *ops, struct cgroup *cgrp, void *arg);
+
+/* Call @fn for the ops that apply to tasks in @cgrp, but not for those of @called. */
+static __always_inline bool
+bpf_sched_call_cgroup(struct cgroup *cgrp, struct cgroup *called, bpf_sched_fn fn, void *arg)
+{
+	const struct bpf_prog_array_item *item;
+	const struct bpf_sched_ops *ops;
+
+	bpf_cgroup_struct_ops_foreach(ops, item, cgrp, CGROUP_SCHED_OPS) {
+		if (called && cgroup_is_descendant(called, item->cgroup))
+			continue;
+		if (unlikely(READ_ONCE(ops->disabled)))
+			continue;
+		if (fn(ops, item->cgroup, arg))
+			return true;
+	}
+
+	return false;
+}
+
+/**
+ * bpf_sched_call() - call a hook of the policies that apply to a task
+ * @rq: the rq whose lock is held, or NULL
+ * @p: the task
+ * @other: the other task of a wakeup, or NULL; policies that apply to both are
+ *	   called once
+ * @fn: calls the hook
+ * @arg: its argument
+ *
+ * Context: interrupts are off.
+ */
+static __always_inline void
+bpf_sched_call(struct rq *rq, struct task_struct *p, struct task_struct *other,
+	       bpf_sched_fn fn, void *arg)
+{
+	struct cgroup *cgrp, *other_cgrp;
+	struct bpf_sched_module *mod;
+
+	if (unlikely(!READ_ONCE(bpf_sched_on)))
+		return;
+
+	guard(rcu)();
+	this_cpu_write(bpf_sched_rq, rq);
+
+	cgrp = task_dfl_cgroup(p);
+	other_cgrp = other ? task_dfl_cgroup(other) : cgrp;
+	if (bpf_sched_call_cgroup(cgrp, NULL, fn, arg))
+		return;
+	if (other_cgrp != cgrp && bpf_sched_call_cgroup(other_cgrp, cgrp, fn, arg))
+		return;
+
+	list_for_each_entry_rcu(mod, &bpf_sched_modules, node) {
+		if (unlikely(READ_ONCE(mod->ops.disabled)))
+			continue;
+		if (!cgroup_is_descendant(cgrp, mod->cgrp) &&
+		    !cgroup_is_descendant(other_cgrp, mod->cgrp))
+			continue;
+		if (fn(&mod->ops, mod->cgrp, arg))
+			return;
+	}
+}
 
 #endif /* _KERNEL_SCHED_BPF_INTERNAL_H */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * On which CPU a task begins, and whether it is worth moving, by the answers of
- * policies. The class says where a task may be at all, and the balancer has the last
- * word: what a policy puts beside an idle CPU, or wants to keep there, is moved after
- * as many failures as a cache-hot task, or MAX_STAY.
+ * Where a task is enqueued, and whether it is worth migrating. The class decides
+ * where a task may run, and the balancer has the last word: a task that a policy
+ * keeps next to an idle CPU is moved after as many failures as a cache-hot task, or
+ * after MAX_STAY.
  */
 
 #include <linux/cpumask.h>
@@ -12,73 +12,93 @@
 #include <linux/sched/isolation.h>
 
 #include "../sched.h"
-#include "ask.h"
 #include "hooks.h"
+#include "internal.h"
 
-/* Can the task @p be put on @cpu, which a policy named? */
-static bool is_place_of(struct task_struct *p, unsigned int cpu)
+struct select_call {
+	struct task_struct *p;
+	int prev_cpu;
+	int wake_flags;
+	int cpu;
+};
+
+/* Return true if @p can be enqueued on @cpu, which a policy returned. */
+static bool is_allowed(struct task_struct *p, unsigned int cpu)
 {
 	return cpu < nr_cpu_ids && cpumask_test_cpu(cpu, p->cpus_ptr) && cpu_active(cpu) &&
 	       housekeeping_test_cpu(cpu, HK_TYPE_DOMAIN);
 }
 
-/* The CPU that the opinion @ret, which is not zero, comes to. */
-static int named_cpu(const struct bpf_sched_ask_cfs_select_cpu *q, int ret)
+static __always_inline bool call_select(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
+					void *arg)
 {
-	/* Negative ones become numbers that no CPU has. */
-	unsigned int cpu = (unsigned int)ret - BPF_SCHED_CPU_0;
+	const enum bpf_sched_hook hook = BPF_SCHED_CFS_SELECT_CPU;
+	struct select_call *call = arg;
+	struct bpf_sched_counters *c;
+	unsigned int cpu;
+	u64 start;
+	int ret;
 
-	if (is_place_of(q->arg.p, cpu))
-		return cpu;
+	if (!ops->cfs_select_cpu)
+		return false;
 
-	bpf_sched_overrule(q->call, BPF_SCHED_cfs_select_cpu, BPF_SCHED_BOUND_cpu, ret);
-	return q->arg.stock_cpu;
-}
+	c = bpf_sched_counters(ops, hook);
+	start = bpf_sched_begin(c);
+	ret = ops->cfs_select_cpu(call->p, call->prev_cpu, call->wake_flags, call->cpu, cgrp);
+	if (!bpf_sched_end(ops, c, start, ret))
+		return false;
 
-void bpf_sched_shadow_cfs_select_cpu(const struct bpf_sched_ask_cfs_select_cpu *q,
-				     struct rq *rq, int ret)
-{
-	if (named_cpu(q, ret) != q->arg.stock_cpu)
-		this_cpu_inc(q->call->counters->differ);
+	/* Negative results become numbers that no CPU has. */
+	cpu = (unsigned int)ret - BPF_SCHED_CPU_0;
+	if (!is_allowed(call->p, cpu))
+		return bpf_sched_reject(ops, hook, BPF_SCHED_CPU, ret);
+	if (ops->flags & BPF_SCHED_F_SHADOW) {
+		c->differ += cpu != call->cpu;
+		return false;
+	}
+
+	call->cpu = cpu;
+
+	return true;
 }
 
 int __bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu)
 {
-	struct bpf_sched_ask_cfs_select_cpu q __uninitialized;
-	int ret;
+	struct select_call call = { p, p->wake_cpu, wake_flags, cpu };
 
 	lockdep_assert_held(&p->pi_lock);
 
-	/* Nothing to be decided, or not by a policy: the waker has its reasons. */
+	/* With WF_CURRENT_CPU the waker insists on its own CPU. */
 	if (p->sched_class != &fair_sched_class || p->nr_cpus_allowed == 1 ||
 	    (wake_flags & WF_CURRENT_CPU))
 		return cpu;
 
-	q.arg.p = p;
-	q.arg.prev_cpu = p->wake_cpu;
-	q.arg.wake_flags = wake_flags;
-	q.arg.stock_cpu = cpu;
-	ret = bpf_sched_ask_cfs_select_cpu(&q, bpf_sched_whom(NULL, p, p));
-	if (unlikely(ret))
-		return named_cpu(&q, ret);
+	bpf_sched_call(NULL, p, NULL, call_select, &call);
 
-	return q.arg.stock_cpu;
+	return call.cpu;
 }
 
 /*
- * For how long tasks may stay where they wait, while a CPU is idle that asks for them.
+ * For how long tasks may be kept waiting while a CPU that asks for them is idle.
  * Failures alone do not bound that: they are forgotten whenever the CPU has work for a
- * moment, and idle balancing does not count them.
+ * moment, and newidle balancing does not count them.
  */
 #define MAX_STAY	(HZ / 50)
 
-/* And for how long they may not, then. */
+/* For how long they may not after that. */
 #define NO_STAY		DIV_ROUND_UP(HZ, 200)
 
-/* From how long without a refusal on it is a new matter, beside four intervals of balancing. */
+/* Without a rejection for so long, and four intervals of balancing, it starts anew. */
 #define FORGET		(HZ / 5)
 
-/* How long an idle CPU has been refused tasks. Races between CPUs that balance for it are rare. */
+/**
+ * struct patience - how long an idle CPU has been refused tasks
+ * @begin: since when, or since when it is not refused them
+ * @last: the last refusal
+ * @over: it is not refused tasks
+ *
+ * Races between CPUs that balance for the same CPU are rare and harmless.
+ */
 struct patience {
 	unsigned long begin;
 	unsigned long last;
@@ -87,7 +107,7 @@ struct patience {
 
 static DEFINE_PER_CPU(struct patience, patience);
 
-/* May a task that waits be refused to @cpu? */
+/* Return true if a waiting task may be kept from @cpu. */
 static bool may_stay(int cpu, const struct sched_domain *sd)
 {
 	struct patience *p = per_cpu_ptr(&patience, cpu);
@@ -96,7 +116,7 @@ static bool may_stay(int cpu, const struct sched_domain *sd)
 	if (READ_ONCE(cpu_rq(cpu)->nr_running))
 		return true;
 
-	/* At first it begins at 0, which may be to come. */
+	/* @begin is 0 at first, which may be in the future. */
 	if (time_before(now, p->begin) ||
 	    time_after(now, p->last + FORGET + 4 * msecs_to_jiffies(sd->balance_interval)) ||
 	    (p->over && time_after(now, p->begin + NO_STAY))) {
@@ -104,7 +124,7 @@ static bool may_stay(int cpu, const struct sched_domain *sd)
 		p->over = false;
 	}
 	p->last = now;
-	/* The next question, whenever that is, is the first that has no other answer. */
+	/* The next call, whenever it comes, is the first with the other outcome. */
 	if (!p->over && time_after(now, p->begin + MAX_STAY)) {
 		p->begin = now;
 		p->over = true;
@@ -113,57 +133,72 @@ static bool may_stay(int cpu, const struct sched_domain *sd)
 	return !p->over;
 }
 
-/* A question whether to migrate, with what bounds its answer. */
-struct migration {
-	struct bpf_sched_ask_cfs_can_migrate q;
+struct migrate_call {
+	struct rq *src_rq;
+	struct task_struct *p;
+	int dst_cpu;
 	const struct sched_domain *sd;
+	bool hot;
 };
 
-/* Is the task hot by the opinion @ret, which is not zero? */
-static bool is_hot(const struct bpf_sched_ask_cfs_can_migrate *q, int ret)
+/* Return why a result is rejected, or BPF_SCHED_NR_REASONS. */
+static enum bpf_sched_reason check_migrate(const struct migrate_call *call, int ret, bool shadow)
 {
-	const struct migration *m = container_of_const(q, struct migration, q);
+	/* The core would run one or the other, see task_hot(). */
+	if (ret > 0)
+		return sched_core_cookie_match(cpu_rq(call->dst_cpu), call->p) ?
+		       BPF_SCHED_NR_REASONS : BPF_SCHED_CPU;
 
-	if (ret > 0) {
-		if (sched_core_cookie_match(cpu_rq(q->arg.dst_cpu), q->arg.p))
-			return false;
-		/* The core would run one or the other: a reason to wait, see task_hot(). */
-		bpf_sched_overrule(q->call, BPF_SCHED_cfs_can_migrate, BPF_SCHED_BOUND_cpu, ret);
-		return q->arg.hot;
-	}
+	/* It is migrated then, hot or not, see can_migrate_task(). */
+	if (call->sd->nr_balance_failed > call->sd->cache_nice_tries)
+		return BPF_SCHED_BALANCE;
 
-	/* It moves then, hot or not, see can_migrate_task(). */
-	if (m->sd->nr_balance_failed <= m->sd->cache_nice_tries &&
-	    may_stay(q->arg.dst_cpu, m->sd))
-		return true;
-
-	bpf_sched_overrule(q->call, BPF_SCHED_cfs_can_migrate, BPF_SCHED_BOUND_balance, ret);
-	return q->arg.hot;
+	/* Shadow mode must not use up the patience that others have. */
+	return shadow || may_stay(call->dst_cpu, call->sd) ? BPF_SCHED_NR_REASONS :
+							     BPF_SCHED_BALANCE;
 }
 
-void bpf_sched_shadow_cfs_can_migrate(const struct bpf_sched_ask_cfs_can_migrate *q,
-				      struct rq *rq, int ret)
+static __always_inline bool call_migrate(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
+					 void *arg)
 {
-	if (is_hot(q, ret) != q->arg.hot)
-		this_cpu_inc(q->call->counters->differ);
+	const enum bpf_sched_hook hook = BPF_SCHED_CFS_CAN_MIGRATE;
+	bool shadow = ops->flags & BPF_SCHED_F_SHADOW;
+	struct migrate_call *call = arg;
+	struct bpf_sched_counters *c;
+	enum bpf_sched_reason reason;
+	u64 start;
+	int ret;
+
+	if (!ops->cfs_can_migrate)
+		return false;
+
+	c = bpf_sched_counters(ops, hook);
+	start = bpf_sched_begin(c);
+	ret = ops->cfs_can_migrate(call->p, cpu_of(call->src_rq), call->dst_cpu, call->hot, cgrp);
+	if (!bpf_sched_end(ops, c, start, ret))
+		return false;
+
+	reason = check_migrate(call, ret, shadow);
+	if (reason != BPF_SCHED_NR_REASONS)
+		return bpf_sched_reject(ops, hook, reason, ret);
+	if (shadow) {
+		c->differ += call->hot != (ret < 0);
+		return false;
+	}
+
+	call->hot = ret < 0;
+
+	return true;
 }
 
 bool __bpf_sched_is_hot(struct rq *src_rq, struct task_struct *p, int dst_cpu,
 			const struct sched_domain *sd, bool hot)
 {
-	struct migration m __uninitialized;
-	int ret;
+	struct migrate_call call = { src_rq, p, dst_cpu, sd, hot };
 
 	lockdep_assert_rq_held(src_rq);
 
-	m.sd = sd;
-	m.q.arg.p = p;
-	m.q.arg.src_cpu = cpu_of(src_rq);
-	m.q.arg.dst_cpu = dst_cpu;
-	m.q.arg.hot = hot;
-	ret = bpf_sched_ask_cfs_can_migrate(&m.q, bpf_sched_whom(src_rq, p, p));
-	if (unlikely(ret))
-		return is_hot(&m.q, ret);
+	bpf_sched_call(src_rq, p, NULL, call_migrate, &call);
 
-	return m.q.arg.hot;
+	return call.hot;
 }

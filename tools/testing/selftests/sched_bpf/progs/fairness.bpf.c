@@ -52,8 +52,7 @@ static int wakeup(__u32 curr_tgid, __u32 p_tgid)
 }
 
 SEC("struct_ops")
-int BPF_PROG(hostile_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(hostile_wakeup, struct task_struct *curr, struct task_struct *p, u64 wake_flags)
 {
 	if (!everywhere && curr->thread_info.cpu != cpu)
 		return 0;
@@ -62,8 +61,7 @@ int BPF_PROG(hostile_wakeup, struct task_struct *curr, struct task_struct *p, u6
 }
 
 SEC("struct_ops")
-int BPF_PROG(hostile_entity, struct sched_entity *curr, struct sched_entity *se, u64 wake_flags,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(hostile_entity, struct sched_entity *curr, struct sched_entity *se)
 {
 	if (!everywhere && cpu_of(curr) != cpu)
 		return 0;
@@ -73,8 +71,7 @@ int BPF_PROG(hostile_entity, struct sched_entity *curr, struct sched_entity *se,
 }
 
 SEC("struct_ops")
-int BPF_PROG(hostile_tick, struct sched_entity *curr, unsigned long delta_exec,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(hostile_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
 	int opinion;
 
@@ -86,8 +83,7 @@ int BPF_PROG(hostile_tick, struct sched_entity *curr, unsigned long delta_exec,
 }
 
 SEC("struct_ops")
-int BPF_PROG(hostile_slice, struct sched_entity *se, u64 slice,
-	     const struct bpf_sched_policy *this)
+int BPF_PROG(hostile_slice, struct sched_entity *se, u64 slice)
 {
 	int opinion;
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The length of slices, between 0.1 ms and max_slice_ns, as sched_setattr() allows.
+ * A slice is an input of EEVDF, which tracks lag as ever.
+ */
+
+#include <linux/percpu.h>
+
+#include "../sched.h"
+#include "hooks.h"
+#include "internal.h"
+
+u64 bpf_sched_max_slice_ns __read_mostly = 10 * NSEC_PER_MSEC;
+
+/*
+ * The longest slice that policies have set on a CPU since its queue was last empty,
+ * if it is longer than the base slice.
+ */
+static DEFINE_PER_CPU(u64, longest_slice);
+
+struct slice_call {
+	struct sched_entity *se;
+	u64 slice;
+};
+
+/* Note that a policy has set @slice, which is longer than the base slice. */
+void bpf_sched_slice_set(struct rq *rq, u64 slice)
+{
+	u64 *longest = per_cpu_ptr(&longest_slice, cpu_of(rq));
+
+	*longest = max(*longest, slice);
+}
+
+static __always_inline bool call_slice(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
+				       void *arg)
+{
+	struct slice_call *call = arg;
+	struct bpf_sched_counters *c;
+	u64 start, slice;
+	int ret;
+
+	if (!ops->cfs_slice)
+		return false;
+
+	c = bpf_sched_counters(ops, BPF_SCHED_CFS_SLICE);
+	start = bpf_sched_begin(c);
+	ret = ops->cfs_slice(call->se, call->slice, cgrp);
+	if (!bpf_sched_end(ops, c, start, ret))
+		return false;
+
+	if (ret < 0)
+		return bpf_sched_reject(ops, BPF_SCHED_CFS_SLICE, BPF_SCHED_SLICE, ret);
+
+	slice = clamp_t(u64, ret, BPF_SCHED_MIN_SLICE_NS, READ_ONCE(bpf_sched_max_slice_ns));
+	if (slice != ret)
+		bpf_sched_reject(ops, BPF_SCHED_CFS_SLICE, BPF_SCHED_SLICE, ret);
+	if (slice == call->slice || !bpf_sched_apply(ops, c))
+		return false;
+
+	call->slice = slice;
+
+	return true;
+}
+
+/*
+ * Let the positive lag of @se, which is about to be placed after it slept, decay at the
+ * rate at which it would have been served. With long slices on the queue it can be
+ * that large, and each time that @se comes and goes it moves V. What stock allows with
+ * base slices is kept.
+ */
+static void decay_lag(struct rq *rq, struct sched_entity *se, u64 base_slice)
+{
+	s64 least = bpf_sched_to_virtual(base_slice + TICK_NSEC, se->h_load.weight);
+	u64 weight = ((u64)rq->cfs.sum_weight << rq->cfs.sum_shift) + se->h_load.weight;
+	s64 asleep = rq_clock_task(rq) - se->exec_start;
+	const struct sched_entity *curr = rq->cfs.curr;
+
+	/* Not if it was moved while it was runnable, or slept on another CPU. */
+	if (se->vlag <= least || se->rel_deadline || !se->exec_start || asleep <= 0)
+		return;
+
+	if (curr && curr->on_rq)
+		weight += curr->h_load.weight;
+	/* A minute suffices for any lag, and does not overflow. */
+	asleep = min(asleep, 60 * NSEC_PER_SEC);
+	se->vlag = max(least, se->vlag - (s64)bpf_sched_to_virtual(asleep, weight));
+}
+
+u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	const struct sched_entity *curr = rq->cfs.curr;
+	struct slice_call call = { se, slice };
+
+	lockdep_assert_rq_held(rq);
+
+	bpf_sched_call(rq, task_of(se), NULL, call_slice, &call);
+
+	/* The current entity is not in the tree, nor is @se if it is being placed. */
+	if (!rq->cfs.sum_weight && (!curr || !curr->on_rq || curr == se))
+		per_cpu(longest_slice, cpu_of(rq)) = 0;
+	else if (curr != se && __bpf_sched_max_slice(rq, 0))
+		decay_lag(rq, se, slice);
+	if (call.slice > slice)
+		bpf_sched_slice_set(rq, call.slice);
+
+	return call.slice;
+}
+
+/*
+ * entity_lag() limits lag to the longest slice on the queue. A policy may set a
+ * long slice and then a short one: the negative lag that the long one caused must
+ * not be forgotten for that.
+ */
+u64 __bpf_sched_max_slice(struct rq *rq, u64 max_slice)
+{
+	if (!READ_ONCE(bpf_sched_on))
+		return max_slice;
+
+	return max(max_slice, per_cpu(longest_slice, cpu_of(rq)));
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether the slice of the current task goes on or ends, decided at the tick.
+ * What a policy lets a task run beyond its slice is negative lag, as always.
+ */
+
+#include <linux/math64.h>
+#include <linux/percpu.h>
+
+#include "../sched.h"
+#include "hooks.h"
+#include "internal.h"
+
+/**
+ * struct run - what happened since an entity was picked
+ * @se: the entity
+ * @start: its sum_exec_runtime when it was picked
+ * @extended: its slice was extended
+ * @kthread_woken: a kernel thread woke, and did not preempt it
+ */
+struct run {
+	const struct sched_entity *se;
+	u64 start;
+	bool extended;
+	bool kthread_woken;
+};
+
+static DEFINE_PER_CPU(struct run, runs);
+
+/* Return the record of the current run of @se, the donor's entity on @rq. */
+static struct run *this_run(struct rq *rq, const struct sched_entity *se)
+{
+	struct run *run = per_cpu_ptr(&runs, cpu_of(rq));
+
+	if (run->se != se || run->start != se->prev_sum_exec_runtime)
+		*run = (struct run){ .se = se, .start = se->prev_sum_exec_runtime };
+
+	return run;
+}
+
+void bpf_sched_kthread_woken(struct rq *rq)
+{
+	this_run(rq, &rq->donor->se)->kthread_woken = true;
+}
+
+static u64 to_virtual(const struct sched_entity *se, u64 ns)
+{
+	return bpf_sched_to_virtual(ns, se->h_load.weight);
+}
+
+/* The inverse of to_virtual() */
+static u64 to_service(const struct sched_entity *se, u64 virtual)
+{
+	return mul_u64_u64_div_u64(virtual, se->h_load.weight, NICE_0_LOAD);
+}
+
+static bool is_before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+struct tick_call {
+	struct rq *rq;
+	struct sched_entity *se;
+	/* vruntime of @se, with the time that is not accounted yet */
+	u64 vruntime;
+	unsigned long delta_exec;
+};
+
+/* Return true if a kernel thread waits for the current task of @rq. */
+static bool kthread_waits(struct rq *rq, const struct run *run)
+{
+	struct sched_entity *first = __pick_first_entity(&rq->cfs);
+
+	return run->kthread_woken ||
+	       (first && task_of(first)->flags & PF_KTHREAD && entity_eligible(&rq->cfs, first));
+}
+
+/* Return the virtual time of the next tick. */
+static u64 next_tick(const struct tick_call *call)
+{
+	return call->vruntime + to_virtual(call->se, TICK_NSEC);
+}
+
+/* Return the slice of the current task if it lasts until @end. */
+static u64 extended_slice(const struct tick_call *call, u64 end)
+{
+	const struct sched_entity *se = call->se;
+
+	return is_before(se->deadline, end) ? se->slice + to_service(se, end - se->deadline) :
+					      se->slice;
+}
+
+/*
+ * Return true if a slice that lasts until @end is too long: if it exceeds
+ * max_slice_ns, or if the negative lag does then, which may be from slices before.
+ */
+static bool is_too_long(const struct tick_call *call, u64 end)
+{
+	u64 max = READ_ONCE(bpf_sched_max_slice_ns);
+
+	return extended_slice(call, end) > max ||
+	       is_before(avg_vruntime(&call->rq->cfs) + to_virtual(call->se, max), end);
+}
+
+/* Return why a result is rejected, or BPF_SCHED_NR_REASONS. */
+static enum bpf_sched_reason check_tick(const struct tick_call *call, int ret)
+{
+	if (ret > 0)
+		return call->delta_exec < BPF_SCHED_MIN_SLICE_NS ? BPF_SCHED_SHORT :
+								   BPF_SCHED_NR_REASONS;
+	if (call->se->custom_slice)
+		return BPF_SCHED_CUSTOM;
+	if (is_too_long(call, next_tick(call)))
+		return BPF_SCHED_SLICE;
+	if (kthread_waits(call->rq, this_run(call->rq, call->se)))
+		return BPF_SCHED_KTHREAD;
+
+	return BPF_SCHED_NR_REASONS;
+}
+
+/* Let the slice and its protection last until the next tick. */
+static void extend_slice(struct tick_call *call)
+{
+	struct sched_entity *se = call->se;
+	u64 end = next_tick(call);
+
+	if (is_before(se->deadline, end)) {
+		se->slice = extended_slice(call, end);
+		se->deadline = end;
+		bpf_sched_slice_set(call->rq, se->slice);
+	}
+	if (is_before(se->vprot, end))
+		se->vprot = end;
+	this_run(call->rq, se)->extended = true;
+}
+
+/* Let the slice end: update_deadline() is about to find it used up. */
+static void end_slice(struct sched_entity *se)
+{
+	se->deadline = se->vruntime;
+	se->vprot = se->vruntime;
+}
+
+static __always_inline bool call_tick(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
+				      void *arg)
+{
+	const enum bpf_sched_hook hook = BPF_SCHED_CFS_CHECK_PREEMPT_TICK;
+	struct tick_call *call = arg;
+	struct bpf_sched_counters *c;
+	enum bpf_sched_reason reason;
+	u64 start;
+	int ret;
+
+	if (!ops->cfs_check_preempt_tick)
+		return false;
+
+	c = bpf_sched_counters(ops, hook);
+	start = bpf_sched_begin(c);
+	ret = ops->cfs_check_preempt_tick(call->se, call->delta_exec, cgrp);
+	if (!bpf_sched_end(ops, c, start, ret))
+		return false;
+
+	reason = check_tick(call, ret);
+	if (reason != BPF_SCHED_NR_REASONS)
+		return bpf_sched_reject(ops, hook, reason, ret);
+	if (!bpf_sched_apply(ops, c))
+		return false;
+
+	if (ret < 0)
+		extend_slice(call);
+	else
+		end_slice(call->se);
+
+	return true;
+}
+
+/* Return true if it matters whether the slice of @p, the donor, goes on. */
+static bool is_contended(struct rq *rq, struct task_struct *p)
+{
+	/* A pick is to come. */
+	if (test_tsk_need_resched(rq->curr) ||
+	    test_tsk_thread_flag(rq->curr, TIF_NEED_RESCHED_LAZY))
+		return false;
+
+	/* About to sleep or, under proxy execution, blocked; see block_task(). */
+	if (READ_ONCE(p->__state) != TASK_RUNNING)
+		return false;
+
+#ifdef CONFIG_SCHED_CORE
+	/* Who runs is decided for the whole core. */
+	if (sched_core_enabled(rq) && rq->core->core_cookie)
+		return false;
+#endif
+
+	return rq->cfs.h_nr_runnable > 1 && !task_has_idle_policy(p);
+}
+
+bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
+{
+	s64 pending = max_t(s64, rq_clock_task(rq) - se->exec_start, 0);
+	struct task_struct *p = task_of(se);
+	struct tick_call call = {
+		.rq		= rq,
+		.se		= se,
+		.vruntime	= se->vruntime + to_virtual(se, pending),
+		.delta_exec	= se->sum_exec_runtime - se->prev_sum_exec_runtime + pending,
+	};
+
+	lockdep_assert_rq_held(rq);
+
+	if (!is_contended(rq, p))
+		return false;
+
+	bpf_sched_call(rq, p, NULL, call_tick, &call);
+
+	/* The hrtick is for the end that the slice had when @se was picked. */
+	return queued && this_run(rq, se)->extended && is_before(call.vruntime, se->vprot);
+}
