@@ -50,7 +50,7 @@ module! {
     params: {
         policy: u32 {
             default: 0,
-            description: "0: all hooks pass, 1: result, 2: mirror, 3: remember, 4: slow, 5: sleep",
+            description: "0: empty, 1: result, 2: mirror, 3: remember, 4: slow, 5: sleep",
         },
         result: i32 {
             default: 0,
@@ -71,6 +71,7 @@ module! {
     },
 }
 
+const EMPTY: u32 = 0;
 const RESULT: u32 = 1;
 const MIRROR: u32 = 2;
 const REMEMBER: u32 = 3;
@@ -157,6 +158,31 @@ fn remember(task: &Task) {
     }
 }
 
+/// Implements hooks that return nothing, to measure a call.
+struct Empty;
+
+#[vtable]
+impl Policy for Empty {
+    const NAME: &'static CStr = c"rust_empty";
+
+    fn check_preempt_wakeup(_: &RqLocked, _: &Task, _: &Task, _: WakeFlags) -> Wakeup {
+        Wakeup::Pass
+    }
+
+    fn wakeup_preempt_entity(_: &RqLocked, _: &Entity, _: &Entity) -> Wakeup {
+        Wakeup::Pass
+    }
+
+    fn slice(_: &RqLocked, _: &Entity, _: Delta) -> Option<Delta> {
+        None
+    }
+
+    fn check_preempt_tick(_: &RqLocked, _: &Entity, _: Delta) -> Tick {
+        Tick::Pass
+    }
+}
+
+/// Does what the parameter `policy` says.
 struct Test;
 
 #[vtable]
@@ -263,10 +289,14 @@ impl Policy for Test {
     }
 }
 
+fn register<T: Policy>(opts: Options<'_>) -> Result<Pin<KBox<Registration<T>>>> {
+    KBox::pin_init(Registration::register(opts), GFP_KERNEL)
+}
+
 #[pin_data]
 struct TestModule {
-    #[pin]
-    policy: Registration<Test>,
+    empty: Option<Pin<KBox<Registration<Empty>>>>,
+    test: Option<Pin<KBox<Registration<Test>>>>,
     seen: Allocation<Seen>,
     #[pin]
     counters: Scope<()>,
@@ -279,13 +309,20 @@ impl kernel::InPlaceModule for TestModule {
                 0 => None,
                 id => Some(Cgroup::from_id(id)?),
             };
+            let opts = Options {
+                cgroup: cgroup.as_deref(),
+                shadow: module_parameters::shadow.value(),
+            };
+            let seen = SEEN.alloc()?;
+            let (empty, test) = match module_parameters::policy.value() {
+                EMPTY => (Some(register(opts)?), None),
+                _ => (None, Some(register(opts)?)),
+            };
 
             Ok(try_pin_init!(Self {
-                seen: SEEN.alloc()?,
-                policy <- Registration::register(Options {
-                    cgroup: cgroup.as_deref(),
-                    shadow: module_parameters::shadow.value(),
-                }),
+                empty,
+                test,
+                seen,
                 counters <- Scope::dir((), c"sched_bpf_test", |(), dir| {
                     dir.read_only_file(c"found", &FOUND);
                     dir.read_only_file(c"new", &NEW);
