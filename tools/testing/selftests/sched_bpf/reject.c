@@ -62,6 +62,14 @@ REJECTED(calls_sleeping_helper, "bpf_copy_from_user#148")
 REJECTED(untrusted_entity, "R1 must be")
 REJECTED(kfunc_from_tracing, "calling kernel function bpf_sched_entity_to_tgidpid is not allowed")
 
+TEST(kfunc_from_sched_ext)
+{
+	if (!has_sched_ext())
+		SKIP(return, "the kernel has no sched_ext");
+	expect_rejected(_metadata, "kfunc_from_sched_ext", "ext",
+			"calling kernel function bpf_sched_entity_to_tgidpid is not allowed");
+}
+
 TEST(sleepable)
 {
 	expect_rejected(_metadata, "sleepable", "sleeping", "BPF program load failed");

@@ -172,7 +172,7 @@ static pid_t start_command(const char *command)
 TEST_F_TIMEOUT(stress, links_updated, 1500)
 {
 	const char *wanted = getenv("SCHED_BPF_UPDATES");
-	int i, n = wanted ? atoi(wanted) : 2000;
+	int i, n = wanted ? atoi(wanted) : 10000;
 	struct bpf_link *link;
 	uint64_t start;
 

@@ -68,6 +68,18 @@ int BPF_PROG(kfunc_from_tracing, bool preempt, struct task_struct *prev)
 	return bpf_sched_entity_to_tgidpid(&prev->se) != 0;
 }
 
+SEC("?struct_ops")
+s32 BPF_PROG(kfunc_from_sched_ext, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	return bpf_sched_entity_to_tgidpid(&p->se) != 0;
+}
+
+SEC("?.struct_ops.link")
+struct sched_ext_ops ext = {
+	.select_cpu	= (void *)kfunc_from_sched_ext,
+	.name		= "ext",
+};
+
 SEC("?struct_ops.s")
 int BPF_PROG(sleepable, struct sched_entity *curr, unsigned long delta_exec)
 {
