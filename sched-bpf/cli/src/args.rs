@@ -76,15 +76,15 @@ pub enum Action {
     /// Compare two policies, or a policy and none, on a live host
     ///
     /// The arms A and B alternate in windows, in blocks of one window each in random order.
-    /// First both run in shadow mode, which tells how many results would change something. Then
-    /// A alternates with itself (with the placebo 'pass' if A is none): a difference there is an
-    /// effect of the measurement, so nothing is said of B. Intervals are Student's t over blocks.
+    /// First A alternates with itself (with the placebo 'pass' if A is none): a difference there
+    /// is an effect of the measurement, so nothing is said of B. Intervals are Student's t over
+    /// blocks. A trial that ends before its time says nothing of B either.
     /// --metric is the primary metric; the intervals of the others are corrected for their
     /// number.
     ///
     /// Metrics, of the tasks of the cgroup or of all: wakeup_mean_us and wakeup_p99_us, waits
-    /// for a CPU after a wakeup; wait_ms_per_s, all waits for a CPU; psi_cpu_pct, the part of
-    /// the time in which a task waited, if the kernel has PSI; throughput_per_s, by your counter.
+    /// for a CPU after a wakeup; wait_ms_per_s, all waits for a CPU; throughput_per_s, by your
+    /// counter.
     ///
     /// Status 0: no difference in the primary metric; 1: a difference, or a guard was hit; 2: the
     /// trial failed. In the end nothing stays attached.
@@ -135,10 +135,9 @@ pub struct TargetArgs {
 
 fn setting(text: &str) -> Result<Setting, String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok(Setting {
-            name: name.to_string(),
-            value: value.to_string(),
-        }),
+        Some((name, value)) if !name.is_empty() => {
+            Ok(Setting { name: name.to_string(), value: value.to_string() })
+        }
         _ => Err("give NAME=VALUE".to_string()),
     }
 }
@@ -246,8 +245,8 @@ pub struct ReplaceArgs {
     /// A pin: its name or the id of its link, as list shows them, or a path
     pub pin: PathBuf,
 
-    /// The new policy; may be left out if the old one is "protect"
-    pub file: Option<PathBuf>,
+    /// The new policy
+    pub file: PathBuf,
 
     #[command(flatten)]
     pub policy: PolicyArgs,
@@ -260,19 +259,6 @@ pub struct InspectArgs {
     pub file: PathBuf,
 }
 
-/// A column that `top` sorts by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Sort {
-    /// Age
-    Link,
-    /// Calls a second
-    Calls,
-    /// Rejected results a second
-    Rejected,
-    /// Different results a second, in shadow mode
-    Differ,
-}
-
 /// Arguments of `top`.
 #[derive(Args, Debug)]
 pub struct TopArgs {
@@ -283,14 +269,6 @@ pub struct TopArgs {
     /// End after so many looks
     #[arg(short = 'n', long, value_name = "N")]
     pub count: Option<u64>,
-
-    /// Sort by this
-    #[arg(long, value_name = "COLUMN", default_value = "calls")]
-    pub sort: Sort,
-
-    /// Measure waits for a CPU too, of all tasks: some 500 instructions each
-    #[arg(long)]
-    pub waits: bool,
 }
 
 /// A limit of a metric that ends a trial.
@@ -309,15 +287,6 @@ fn guard(text: &str) -> Result<Guard, String> {
     match bound.parse::<f64>() {
         Ok(bound) if bound.is_finite() => Ok(Guard { metric, bound }),
         _ => Err(format!("'{bound}' is not a number")),
-    }
-}
-
-fn prometheus(text: &str) -> Result<(PathBuf, String), String> {
-    match text.split_once(':') {
-        Some((file, metric)) if !file.is_empty() && !metric.is_empty() => {
-            Ok((file.into(), metric.to_string()))
-        }
-        _ => Err("give FILE:METRIC".to_string()),
     }
 }
 
@@ -377,23 +346,14 @@ pub struct AbArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
     pub burn_in: Duration,
 
-    /// Time in shadow mode before all windows; 0s: none
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub shadow: Duration,
-
     /// Seed of the order, by default of the time; the report has it
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
     /// A command of the shell that prints a counter that only grows, such as requests served:
     /// executed before and after each window, for 5 s at most
-    #[arg(long, value_name = "COMMAND", conflicts_with = "prometheus")]
+    #[arg(long, value_name = "COMMAND")]
     pub throughput: Option<String>,
-
-    /// Take the counter from a file in the text format of Prometheus: the sum of METRIC, or one
-    /// sample NAME{...} as it is written there
-    #[arg(long, value_name = "FILE:METRIC", value_parser = prometheus)]
-    pub prometheus: Option<(PathBuf, String)>,
 
     /// End the trial when a metric of a window exceeds this; checked each second
     #[arg(long, value_name = "METRIC=NUMBER", value_parser = guard)]
@@ -402,14 +362,6 @@ pub struct AbArgs {
     /// End the trial when a metric of a window is below this
     #[arg(long, value_name = "METRIC=NUMBER", value_parser = guard)]
     pub at_least: Vec<Guard>,
-
-    /// End the trial as soon as the primary metric differs, by an interval for any time
-    #[arg(long)]
-    pub early: bool,
-
-    /// Write the report to this file too, as HTML with plots
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
 }
 
 /// Arguments of `check`.
@@ -463,11 +415,7 @@ fn one_line(message: &str) -> String {
     // The standard library does not say what it accepts.
     let line = line.replace("invalid digit found in string", "give a whole number");
 
-    format!(
-        "{}{}",
-        line.strip_prefix("error: ").unwrap_or(&line),
-        tip.unwrap_or_default()
-    )
+    format!("{}{}", line.strip_prefix("error: ").unwrap_or(&line), tip.unwrap_or_default())
 }
 
 /// Parse the command line. `Err` is the status to exit with.
@@ -536,6 +484,5 @@ mod tests {
         let all = guard("wakeup_p99_us=500").unwrap();
         assert_eq!((all.metric, all.bound), (Metric::WakeupP99Us, 500.0));
         assert!(guard("p99=1").unwrap_err().contains("wakeup_mean_us"));
-        assert!(prometheus("/x").unwrap_err().contains("FILE:METRIC"));
     }
 }

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure, Context, Result};
-use serde::Deserialize;
 use sched_bpf_core::attach::Spec;
 use sched_bpf_core::object::Setting;
 use sched_bpf_core::target::{Cgroup, Target};
 use sched_bpf_core::{cgroup, link};
+use serde::Deserialize;
 
 use crate::args::{self, PlaceArgs, PolicyArgs};
 use crate::output::Output;
@@ -22,11 +22,8 @@ use crate::request::{self, require_policies};
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(untagged, expecting = "give a number, true, false, or a time such as \"500us\"")]
 pub enum Value {
-    /// true or false
     Bool(bool),
-    /// A number
     Number(i64),
-    /// A time
     Time(String),
 }
 
@@ -43,11 +40,8 @@ impl fmt::Display for Value {
 /// A target of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
-    /// A cgroup
     Cgroup(PathBuf),
-    /// A systemd unit
     Unit(String),
-    /// The root cgroup
     All,
 }
 
@@ -89,7 +83,6 @@ pub struct Entry {
     /// It is for all tasks
     #[serde(default)]
     pub all: bool,
-    /// As --cap
     pub cap: Option<String>,
     /// As --shadow
     #[serde(default)]
@@ -143,10 +136,7 @@ impl Entry {
         let cgroups = self.cgroups.iter().cloned().map(Place::Cgroup);
         let units = self.units.iter().cloned().map(Place::Unit);
 
-        cgroups
-            .chain(units)
-            .chain(self.all.then_some(Place::All))
-            .collect()
+        cgroups.chain(units).chain(self.all.then_some(Place::All)).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -163,11 +153,7 @@ impl Entry {
             self.name
         );
         for (i, place) in places.iter().enumerate() {
-            ensure!(
-                !places[..i].contains(place),
-                "policy {}: {place} is there twice",
-                self.name
-            );
+            ensure!(!places[..i].contains(place), "policy {}: {place} is there twice", self.name);
         }
         if let Some(cap) = &self.cap {
             args::time(cap)
@@ -190,9 +176,7 @@ impl Entry {
 /// Parse a file.
 fn parse(text: &str) -> Result<Vec<Entry>> {
     let file: File = toml::from_str(text).map_err(|e| {
-        let line = e
-            .span()
-            .map(|span| text[..span.start].matches('\n').count());
+        let line = e.span().map(|span| text[..span.start].matches('\n').count());
         match line {
             Some(line) => anyhow::anyhow!(
                 "line {}, '{}': {}",
@@ -219,10 +203,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>> {
     if path.is_dir() {
         for entry in fs::read_dir(path).with_context(|| path.display().to_string())? {
             let file = entry?.path();
-            if file
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-            {
+            if file.extension().is_some_and(|extension| extension == "toml") {
                 files.push(file);
             }
         }
@@ -249,11 +230,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>> {
 pub fn check(path: &Path, out: Output) -> Result<()> {
     let entries = read(path)?;
 
-    ensure!(
-        !entries.is_empty(),
-        "{}: no configuration; make a file NAME.toml",
-        path.display()
-    );
+    ensure!(!entries.is_empty(), "{}: no configuration; make a file NAME.toml", path.display());
     require_policies()?;
     entries.iter().try_for_each(Entry::check_load)?;
     let count = format!("policies: {}", entries.len());

@@ -19,11 +19,7 @@ pub fn generate(args: &GenerateArgs) -> Result<()> {
         fs::create_dir_all(&man)?;
         clap_mangen::generate_to(Cli::command(), &man)?;
 
-        for (shell, dir) in [
-            (Shell::Bash, "bash"),
-            (Shell::Zsh, "zsh"),
-            (Shell::Fish, "fish"),
-        ] {
+        for (shell, dir) in [(Shell::Bash, "bash"), (Shell::Zsh, "zsh"), (Shell::Fish, "fish")] {
             let dir = args.dir.join("completions").join(dir);
             fs::create_dir_all(&dir)?;
             generate_to(shell, &mut Cli::command(), "sched-bpf", &dir)?;

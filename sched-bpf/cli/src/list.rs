@@ -20,10 +20,7 @@ struct All {
 
 /// Print them.
 pub fn list(out: Output) -> Result<()> {
-    let all = All {
-        snapshot: Snapshot::take()?,
-        pins: pins::list()?,
-    };
+    let all = All { snapshot: Snapshot::take()?, pins: pins::list()? };
 
     out.print(&all, &text(&all))
 }
@@ -57,7 +54,7 @@ fn text(all: &All) -> String {
     } else {
         let _ = writeln!(
             out,
-            "{:>6} {:<15} {:<8} {:<26} {:<17} {:>9} {:>7} {:>5}",
+            "{:>7} {:<15} {:<8} {:<25} {:<17} {:>9} {:>7} {:>5}",
             "LINK", "POLICY", "STATE", "TARGET", "HOOK", "CALLS", "REJECT", "DIFF"
         );
     }
@@ -86,10 +83,10 @@ fn rows(out: &mut String, seen: &Seen) {
     for hook in &policy.hooks {
         let _ = writeln!(
             out,
-            "{link:>6} {:<15} {:<8} {:<26} {:<17} {:>9} {:>7} {:>5}",
+            "{link:>7} {:<15} {:<8} {:<25} {:<17} {:>9} {:>7} {:>5}",
             policy.name,
             policy.state,
-            end_of(&seen.target, 26),
+            end_of(&seen.target, 25),
             end_of(short(&hook.hook), 17),
             count(hook.calls),
             count(hook.all_rejected()),

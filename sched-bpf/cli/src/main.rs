@@ -4,7 +4,6 @@
 
 mod ab;
 mod args;
-mod command;
 mod config;
 mod generate;
 mod list;
@@ -16,13 +15,13 @@ mod request;
 mod run;
 mod serve;
 mod signals;
-mod sigpipe;
 mod top;
 mod wait;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use nix::libc;
 use sched_bpf_core::object;
 
 use args::{Action, Cli};
@@ -58,16 +57,13 @@ fn act(action: &Action, out: Output) -> Result<ExitCode> {
 }
 
 fn main() -> ExitCode {
-    sigpipe::restore();
+    // SAFETY: the default action, which the runtime has replaced.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let cli = match args::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let Cli {
-        verbose,
-        json,
-        action,
-    } = cli;
+    let Cli { verbose, json, action } = cli;
 
     object::set_verbose(verbose);
     act(&action, Output { json }).unwrap_or_else(|e| {

@@ -46,11 +46,7 @@ pub fn detach(args: &DetachArgs, out: Output) -> Result<()> {
 pub fn replace(args: &ReplaceArgs, out: Output) -> Result<()> {
     require_policies()?;
     let path = pins::find(&args.pin)?;
-    let mut spec = request::spec(args.file.as_deref(), &args.policy, false)?;
-
-    if args.file.is_none() {
-        spec.source = pins::default_source(&path)?;
-    }
+    let spec = request::spec(Some(&args.file), &args.policy, false)?;
     let name = pins::replace(&path, &spec)?;
     out.event("replaced", &path.display().to_string(), &format!("now {name}"))
 }
@@ -193,9 +189,7 @@ pub fn status(out: Output) -> Result<ExitCode> {
     }
 
     out.print(&status, &text)?;
-    Ok(ExitCode::from(u8::from(
-        !status.enabled || !status.disabled.is_empty(),
-    )))
+    Ok(ExitCode::from(u8::from(!status.enabled || !status.disabled.is_empty())))
 }
 
 #[cfg(test)]

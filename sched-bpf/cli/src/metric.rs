@@ -18,20 +18,13 @@ pub enum Metric {
     WakeupP99Us,
     /// All waits for a CPU, also those of preempted tasks
     WaitMsPerS,
-    /// The part of the time in which a task waited for a CPU
-    PsiCpuPct,
     /// Growth of the user's counter
     ThroughputPerS,
 }
 
 /// All, in the order of the report.
-pub const METRICS: [Metric; 5] = [
-    Metric::WakeupMeanUs,
-    Metric::WakeupP99Us,
-    Metric::WaitMsPerS,
-    Metric::PsiCpuPct,
-    Metric::ThroughputPerS,
-];
+pub const METRICS: [Metric; 4] =
+    [Metric::WakeupMeanUs, Metric::WakeupP99Us, Metric::WaitMsPerS, Metric::ThroughputPerS];
 
 impl Metric {
     /// Return its name, with its unit.
@@ -40,7 +33,6 @@ impl Metric {
             Self::WakeupMeanUs => "wakeup_mean_us",
             Self::WakeupP99Us => "wakeup_p99_us",
             Self::WaitMsPerS => "wait_ms_per_s",
-            Self::PsiCpuPct => "psi_cpu_pct",
             Self::ThroughputPerS => "throughput_per_s",
         }
     }
@@ -92,19 +84,5 @@ impl FromStr for Metric {
         let names = METRICS.map(Self::name).join(", ");
 
         found.ok_or_else(|| format!("no such metric; there are {names}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        for metric in METRICS {
-            assert_eq!(metric.name().parse(), Ok(metric));
-            let json = serde_json::to_string(&metric).unwrap();
-            assert_eq!(json, format!("\"{metric}\""));
-        }
     }
 }

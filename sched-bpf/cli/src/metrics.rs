@@ -17,15 +17,12 @@ use crate::output::{self, Output};
 /// A policy of the service's configuration, in its state file.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Configured {
-    /// Its name there
     pub name: String,
-    /// Its cgroup or unit
     pub target: String,
     /// Id of its link, if it has one
     pub link: Option<u32>,
     /// False if it is detached or disabled
     pub in_force: bool,
-    /// Retries
     pub retries: u64,
     /// True if it is not tried before a reload
     pub given_up: bool,
@@ -58,10 +55,8 @@ impl Text {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let labels: Vec<_> = labels
-            .iter()
-            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-            .collect();
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let _ = match &labels[..] {
             [] => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{}}} {value}", labels.join(",")),
@@ -70,9 +65,7 @@ impl Text {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// A tunable: name, help, value.
@@ -81,11 +74,7 @@ type Tunable<'a> = (&'a str, &'a str, f64);
 fn text(snapshot: &Snapshot, service: &[Configured], tunables: &[Tunable]) -> String {
     let mut out = Text::default();
 
-    out.family(
-        "sched_bpf_enabled",
-        "gauge",
-        "1 if policies are on, 0 if they are off.",
-    );
+    out.family("sched_bpf_enabled", "gauge", "1 if policies are on, 0 if they are off.");
     out.sample("sched_bpf_enabled", &[], u8::from(snapshot.enabled));
     for (name, help, value) in tunables {
         out.family(name, "gauge", help);
@@ -112,11 +101,7 @@ fn text(snapshot: &Snapshot, service: &[Configured], tunables: &[Tunable]) -> St
         ]
     };
 
-    out.family(
-        "sched_bpf_policy_state",
-        "gauge",
-        "1 for the state that an attached policy is in.",
-    );
+    out.family("sched_bpf_policy_state", "gauge", "1 for the state that an attached policy is in.");
     for of in &named {
         for state in ["enabled", "shadow", "disabled"] {
             let own = labels(of);
@@ -129,26 +114,15 @@ fn text(snapshot: &Snapshot, service: &[Configured], tunables: &[Tunable]) -> St
 
     type Samples = fn(&state::Hook) -> Vec<(&'static str, String, u64)>;
     let counters: [(&str, &str, Samples); 3] = [
-        (
-            "sched_bpf_results_total",
-            "Results of hook calls, by sign.",
-            |hook| {
-                let signs = [
-                    ("negative", hook.negative),
-                    ("zero", hook.zero()),
-                    ("positive", hook.positive),
-                ];
-                signs.map(|(sign, n)| ("sign", sign.to_string(), n)).into()
-            },
-        ),
-        (
-            "sched_bpf_rejected_total",
-            "Results that the kernel did not apply, by reason.",
-            |hook| {
-                let rejected = hook.rejected.iter();
-                rejected.map(|(r, n)| ("reason", r.clone(), *n)).collect()
-            },
-        ),
+        ("sched_bpf_results_total", "Results of hook calls, by sign.", |hook| {
+            let signs =
+                [("negative", hook.negative), ("zero", hook.zero()), ("positive", hook.positive)];
+            signs.map(|(sign, n)| ("sign", sign.to_string(), n)).into()
+        }),
+        ("sched_bpf_rejected_total", "Results that the kernel did not apply, by reason.", |hook| {
+            let rejected = hook.rejected.iter();
+            rejected.map(|(r, n)| ("reason", r.clone(), *n)).collect()
+        }),
         (
             "sched_bpf_differ_total",
             "Results in shadow mode that would have changed the default.",

@@ -11,7 +11,6 @@ use serde::Serialize;
 /// What standard output gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
-    /// JSON instead of text
     pub json: bool,
 }
 
@@ -41,9 +40,7 @@ impl Output {
 pub fn write(text: &str) -> Result<()> {
     let mut out = io::stdout();
 
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("standard output")
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")
 }
 
 /// Print an error as one line.
@@ -65,9 +62,7 @@ pub struct Progress {
 impl Progress {
     /// Begin.
     pub fn new() -> Self {
-        Self {
-            terminal: io::stderr().is_terminal(),
-        }
+        Self { terminal: io::stderr().is_terminal() }
     }
 
     /// Show a step.

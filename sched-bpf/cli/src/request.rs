@@ -49,14 +49,10 @@ pub fn cgroup(path: Option<&Path>, unit: Option<&str>) -> Result<Option<Cgroup>>
 /// Return the target, if one is given.
 pub fn target(args: &TargetArgs) -> Result<Option<Target>> {
     if let Some(tid) = args.tid {
-        return Ok(Some(
-            Target::tid(tid).with_context(|| format!("--tid {tid}"))?,
-        ));
+        return Ok(Some(Target::tid(tid).with_context(|| format!("--tid {tid}"))?));
     }
     if let Some(pid) = args.pid {
-        return Ok(Some(
-            Target::pid(pid).with_context(|| format!("--pid {pid}"))?,
-        ));
+        return Ok(Some(Target::pid(pid).with_context(|| format!("--pid {pid}"))?));
     }
     if args.all {
         return Ok(Some(Target::Cgroup(Cgroup::root()?)));
@@ -77,22 +73,15 @@ pub fn spec(file: Option<&Path>, args: &PolicyArgs, all: bool) -> Result<Spec> {
         );
     }
 
-    Ok(Spec {
-        source,
-        cap: args.cap,
-        set: args.set.clone(),
-        shadow: args.shadow,
-    })
+    Ok(Spec { source, cap: args.cap, set: args.set.clone(), shadow: args.shadow })
 }
 
 /// Return the place among others.
 pub fn place(args: &PlaceArgs) -> Result<Place> {
     let mut place = Place::default();
 
-    for (which, flag, name) in [
-        (&args.before, BEFORE, "--before"),
-        (&args.after, AFTER, "--after"),
-    ] {
+    for (which, flag, name) in [(&args.before, BEFORE, "--before"), (&args.after, AFTER, "--after")]
+    {
         let Some(relative) = which else {
             continue;
         };

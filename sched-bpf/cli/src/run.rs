@@ -2,17 +2,21 @@
 
 //! `run` and `attach`.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode};
 
 use anyhow::{bail, Context, Result};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{kill, SigSet, Signal};
+use nix::unistd::Pid;
 use sched_bpf_core::attach::attach as attach_policies;
 use sched_bpf_core::cgroup::Transient;
 use sched_bpf_core::pins;
 use sched_bpf_core::target::{Cgroup, Target};
 
 use crate::args::{AttachArgs, RunArgs};
-use crate::command;
 use crate::output::{print_error, Output};
 use crate::request::{self, require_policies};
 use crate::signals::Signals;
@@ -36,36 +40,34 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     ])?;
     // Dropped in the opposite order: the cgroup is empty once the command has ended.
     let mut own = None;
-    let command = command::prepare(&args.command, &signals)?;
     let target = match target {
         Some(target) => target,
-        None => {
-            let cgroup = own.insert(Transient::create()?);
-            cgroup.add(command.pid.as_raw())?;
-            Target::Cgroup(Cgroup::open(&cgroup.path)?)
-        }
+        None => Target::Cgroup(Cgroup::open(&own.insert(Transient::create()?).path)?),
     };
     let mut attached = attach_policies(&spec.load(&target)?, &target.place()?, &place)?;
     let mut task = target.as_task();
     let mut lost = false;
 
-    let running = match command.start()? {
-        Ok(running) => running,
-        Err(failure) => {
-            print_error(&failure.message);
-            return Ok(ExitCode::from(failure.status));
+    let mut child = match spawn(&args.command, own.as_ref(), signals.before()) {
+        Ok(child) => child,
+        Err(e) => {
+            let name = args.command[0].to_string_lossy();
+            print_error(&format!("command '{name}' cannot be executed: {e}"));
+            let found = e.kind() != ErrorKind::NotFound;
+            return Ok(ExitCode::from(if found { 126 } else { 127 }));
         }
     };
+    let pid = Pid::from_raw(child.id() as i32);
     let status = loop {
         match wait(&signals, task, &attached, None)? {
             Some(Event::Signal(received)) if received.signal == Signal::SIGCHLD => {
-                if let Some(status) = running.status()? {
-                    break status;
+                if let Some(status) = child.try_wait().context("command")? {
+                    break status.code().or(status.signal().map(|s| 128 + s)).unwrap_or(0) as u8;
                 }
             }
             // The command got the signals of a terminal too.
             Some(Event::Signal(received)) if received.by_kernel => {}
-            Some(Event::Signal(received)) => running.signal(received.signal),
+            Some(Event::Signal(received)) => drop(kill(pid, received.signal)),
             Some(Event::TaskEnded) => task = None,
             Some(Event::Lost(i, condition)) => {
                 print_error(&format!(
@@ -84,6 +86,23 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         0 if lost => RUN_ERROR,
         status => status,
     }))
+}
+
+/// Start a command in its cgroup, with the signal mask that sched-bpf was started with.
+fn spawn(command: &[OsString], own: Option<&Transient>, mask: SigSet) -> io::Result<Child> {
+    let procs = own.map(|cgroup| cgroup.path.join("cgroup.procs"));
+    let procs = procs.map(|path| File::options().write(true).open(path)).transpose()?;
+    let mut child = Command::new(&command[0]);
+
+    child.args(&command[1..]);
+    // SAFETY: only write() and sigprocmask() are called between fork() and exec().
+    unsafe {
+        child.pre_exec(move || {
+            mask.thread_set_mask()?;
+            procs.as_ref().map_or(Ok(()), |mut procs| procs.write_all(b"0"))
+        })
+    };
+    child.spawn()
 }
 
 /// Attach the policy until a signal comes, or for good.

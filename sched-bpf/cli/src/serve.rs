@@ -61,10 +61,9 @@ impl Kept {
         let name = self.name();
 
         warn(&match pause {
-            Some(pause) => format!(
-                "policy {name} {what}; it is tried again in {} s",
-                pause.as_secs()
-            ),
+            Some(pause) => {
+                format!("policy {name} {what}; it is tried again in {} s", pause.as_secs())
+            }
             None => format!("policy {name} {what}; it stays so until a reload"),
         });
     }
@@ -151,8 +150,7 @@ impl Kept {
         if self.entry == *entry {
             return Ok(self.is_in_force());
         }
-        let same_place =
-            (self.entry.preorder, self.entry.first) == (entry.preorder, entry.first);
+        let same_place = (self.entry.preorder, self.entry.first) == (entry.preorder, entry.first);
         let Some(attached) = self.attached.as_mut().filter(|_| same_place) else {
             return Ok(false);
         };

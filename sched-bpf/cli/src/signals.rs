@@ -16,7 +16,6 @@ pub struct Signals {
 
 /// A signal that came.
 pub struct Received {
-    /// Which
     pub signal: Signal,
     /// The kernel sent it, as it does for a terminal, to all processes there.
     pub by_kernel: bool,

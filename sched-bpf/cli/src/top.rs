@@ -10,10 +10,8 @@ use std::time::Instant;
 use anyhow::{ensure, Result};
 use sched_bpf_core::snapshot::Snapshot;
 use sched_bpf_core::state::Hook;
-use sched_bpf_core::waits::{Counted, Waits};
-use sched_bpf_statistics::{figure, Figure};
 
-use crate::args::{Sort, TopArgs};
+use crate::args::TopArgs;
 use crate::list::{count, end_of, short};
 use crate::output::{self, Output};
 
@@ -26,7 +24,7 @@ struct Row<'a> {
     delta: Hook,
 }
 
-fn rows<'a>(before: &Snapshot, after: &'a Snapshot, sort: Sort) -> Vec<Row<'a>> {
+fn rows<'a>(before: &Snapshot, after: &'a Snapshot) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
 
     for seen in &after.policies {
@@ -44,19 +42,12 @@ fn rows<'a>(before: &Snapshot, after: &'a Snapshot, sort: Sort) -> Vec<Row<'a>> 
         }
     }
     // The largest first.
-    rows.sort_by_key(|row| {
-        std::cmp::Reverse(match sort {
-            Sort::Link => 0,
-            Sort::Calls => row.delta.calls,
-            Sort::Rejected => row.delta.all_rejected(),
-            Sort::Differ => row.delta.differ,
-        })
-    });
+    rows.sort_by_key(|row| std::cmp::Reverse(row.delta.calls));
     rows
 }
 
 /// Return the screen after two looks that were so far apart.
-fn screen(before: &Snapshot, after: &Snapshot, seconds: f64, sort: Sort) -> String {
+fn screen(before: &Snapshot, after: &Snapshot, seconds: f64) -> String {
     let rate = |n: u64| match n as f64 / seconds {
         rate if rate > 0.0 && rate < 10.0 => format!("{rate:.1}"),
         rate => count(rate as u64),
@@ -70,7 +61,7 @@ fn screen(before: &Snapshot, after: &Snapshot, seconds: f64, sort: Sort) -> Stri
         "{:>6} {:<15} {:<8} {:<14} {:<15} {:>6} {:>6} {:>6} {:>6} {:>6}",
         "LINK", "POLICY", "STATE", "TARGET", "HOOK", "CALLS", "NEG", "POS", "REJECT", "DIFF"
     );
-    for row in rows(before, after, sort) {
+    for row in rows(before, after) {
         let _ = writeln!(
             out,
             "{:>6} {:<15} {:<8} {:<14} {:<15} {:>6} {:>6} {:>6} {:>6} {:>6}",
@@ -92,21 +83,6 @@ fn screen(before: &Snapshot, after: &Snapshot, seconds: f64, sort: Sort) -> Stri
     out
 }
 
-fn waited(counted: &Counted, seconds: f64) -> Result<String> {
-    if counted.wakeups == 0 {
-        return Ok("\nwaits after a wakeup: none\n".to_string());
-    }
-    let run = counted.run()?;
-    let us = |what| anyhow::Ok(figure(what, std::iter::once(&run))? / 1e3);
-
-    Ok(format!(
-        "\nwaits after a wakeup: {} a second, mean {:.1} us, p99 {:.1} us\n",
-        count((counted.wakeups as f64 / seconds) as u64),
-        us(Figure::Mean)?,
-        us(Figure::Quantile(0.99))?
-    ))
-}
-
 /// Show the rates until interrupted, or so many times.
 pub fn top(args: &TopArgs, out: Output) -> Result<()> {
     ensure!(!out.json, "top has no --json; 'sched-bpf list --json' has the counters");
@@ -114,20 +90,15 @@ pub fn top(args: &TopArgs, out: Output) -> Result<()> {
         stdout().is_terminal() || args.count.is_some(),
         "standard output is not a terminal; give --count N, or use 'sched-bpf list'"
     );
-    let waits = args.waits.then(|| Waits::attach(0)).transpose()?;
-    let count = || waits.as_ref().map(Waits::read).transpose();
-    let mut before = (Snapshot::take()?, count()?, Instant::now());
+    let mut before = (Snapshot::take()?, Instant::now());
 
     for _ in 0..args.count.unwrap_or(u64::MAX) {
         thread::sleep(args.interval);
-        let after = (Snapshot::take()?, count()?, Instant::now());
-        let seconds = (after.2 - before.2).as_secs_f64();
-        let mut text = screen(&before.0, &after.0, seconds, args.sort);
-        if let (Some(after), Some(before)) = (&after.1, &before.1) {
-            text += &waited(&after.since(before), seconds)?;
-        }
+        let after = (Snapshot::take()?, Instant::now());
+        let seconds = (after.1 - before.1).as_secs_f64();
+        let mut text = screen(&before.0, &after.0, seconds);
         if stdout().is_terminal() {
-            text = format!("\x1b[H\x1b[J{text}\n^C ends; see also --sort, --waits\n");
+            text = format!("\x1b[H\x1b[J{text}\n^C ends\n");
         }
         output::write(&text)?;
         before = after;
@@ -154,16 +125,9 @@ mod tests {
     fn screens() {
         let (before, after) = (snapshot([10, 20]), snapshot([30, 400_020]));
 
-        insta::assert_snapshot!(screen(&before, &after, 2.0, Sort::Calls));
-        let first = |sort| rows(&before, &after, sort)[0].link;
-        assert_eq!((first(Sort::Calls), first(Sort::Link)), (9, 7));
+        insta::assert_snapshot!(screen(&before, &after, 2.0));
 
-        let off = Snapshot {
-            enabled: false,
-            policies: Vec::new(),
-        };
-        insta::assert_snapshot!("off", screen(&off, &off, 1.0, Sort::Calls));
-        let counted = Counted::of_waits(&[(10_000, 980), (3_000_000, 20)]);
-        insta::assert_snapshot!("waits", waited(&counted, 2.0).unwrap());
+        let off = Snapshot { enabled: false, policies: Vec::new() };
+        insta::assert_snapshot!("off", screen(&off, &off, 1.0));
     }
 }

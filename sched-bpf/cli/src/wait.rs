@@ -18,9 +18,7 @@ pub const LOOK: Duration = Duration::from_secs(1);
 
 /// An event.
 pub enum Event {
-    /// A signal came
     Signal(Received),
-    /// The task has ended
     TaskEnded,
     /// The policy of this index is not in force any more
     Lost(usize, Condition),

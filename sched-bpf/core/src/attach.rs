@@ -108,15 +108,10 @@ impl Spec {
         let source = self.source.name();
 
         if self.source.is_protect() {
-            return self
-                .load_protect(target)
-                .with_context(|| format!("policy {source}"));
+            return self.load_protect(target).with_context(|| format!("policy {source}"));
         }
         let load = || {
-            ensure!(
-                self.cap.is_none(),
-                "it has no --cap; --set sets its options"
-            );
+            ensure!(self.cap.is_none(), "it has no --cap; --set sets its options");
             ensure!(
                 target.as_task().is_none(),
                 "--tid and --pid are for the policy protect; give --cgroup, --unit or --all"
@@ -131,11 +126,7 @@ impl Spec {
     fn load_protect(&self, target: &Target) -> Result<Policies> {
         let cap = cap_ns(self.cap)?;
         if let Some(set) = self.set.first() {
-            bail!(
-                "--set {}={}: it has no options but --cap",
-                set.name,
-                set.value
-            );
+            bail!("--set {}={}: it has no options but --cap", set.name, set.value);
         }
         let mut opened = Opened::open(&self.source)?;
 
@@ -164,12 +155,7 @@ pub fn attach(policies: &Policies, cgroup: &Cgroup, place: &Place) -> Result<Vec
                     .map_err(|e| anyhow::anyhow!(why_not_attached(&e)))?;
                 let (id, policy) = link.policy()?;
                 let policy = policy.context("detached at once: its cgroup was removed")?;
-                Ok(Attached {
-                    link,
-                    id,
-                    name: policy.name,
-                    cgroup: cgroup.clone(),
-                })
+                Ok(Attached { link, id, name: policy.name, cgroup: cgroup.clone() })
             };
             attach().with_context(|| format!("policy {}", ops.name))
         })
@@ -193,10 +179,7 @@ impl Attached {
     /// Replace its ops; place and link are kept.
     pub fn update(&mut self, policies: &Policies) -> Result<()> {
         let [ops] = &policies.ops[..] else {
-            bail!(
-                "the object has {} policies; a link has one",
-                policies.ops.len()
-            );
+            bail!("the object has {} policies; a link has one", policies.ops.len());
         };
 
         self.link

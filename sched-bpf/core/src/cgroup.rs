@@ -15,9 +15,8 @@ use procfs::process::Process;
 
 /// Return where the default hierarchy (v2) is mounted.
 pub fn root() -> Result<PathBuf> {
-    let mounts = Process::myself()
-        .and_then(|this| this.mountinfo())
-        .context("/proc/self/mountinfo")?;
+    let mounts =
+        Process::myself().and_then(|this| this.mountinfo()).context("/proc/self/mountinfo")?;
 
     mounts
         .into_iter()
@@ -30,9 +29,7 @@ pub fn root() -> Result<PathBuf> {
 
 /// Return the cgroup of this process.
 fn own() -> Result<PathBuf> {
-    let cgroups = Process::myself()
-        .and_then(|this| this.cgroups())
-        .context("/proc/self/cgroup")?;
+    let cgroups = Process::myself().and_then(|this| this.cgroups()).context("/proc/self/cgroup")?;
     let own = cgroups
         .into_iter()
         .find(|cgroup| cgroup.hierarchy == 0)

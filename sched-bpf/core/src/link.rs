@@ -136,9 +136,7 @@ impl Link {
     pub fn is_struct_ops(&self) -> io::Result<bool> {
         let text = self.fdinfo()?;
 
-        Ok(text
-            .lines()
-            .any(|line| line.split_whitespace().eq(["link_type:", "struct_ops"])))
+        Ok(text.lines().any(|line| line.split_whitespace().eq(["link_type:", "struct_ops"])))
     }
 }
 

@@ -44,11 +44,7 @@ fn collect(_level: PrintLevel, message: String) {
 
 /// Show what libbpf and the verifier say, or keep the first warning for an error.
 pub fn set_verbose(verbose: bool) {
-    set_print(Some(if verbose {
-        (PrintLevel::Debug, show)
-    } else {
-        (PrintLevel::Warn, collect)
-    }));
+    set_print(Some(if verbose { (PrintLevel::Debug, show) } else { (PrintLevel::Warn, collect) }));
 }
 
 /// Explain a refusal. `hooks` are programs and their hooks, `logs` what the verifier said.
@@ -171,20 +167,18 @@ impl Opened {
             Source::Bundled(bundled) => Self::open_memory(bundled.name, bundled.object()),
             Source::File(path) => {
                 ensure!(path.exists(), "no such file");
-                Self::opened(ObjectBuilder::default().open_file(path))
+                Self::checked(ObjectBuilder::default().open_file(path))
             }
         }
     }
 
     pub(crate) fn open_memory(name: &str, object: &[u8]) -> Result<Self> {
-        Self::opened(
-            ObjectBuilder::default()
-                .name(name)
-                .and_then(|builder| builder.open_memory(object)),
+        Self::checked(
+            ObjectBuilder::default().name(name).and_then(|builder| builder.open_memory(object)),
         )
     }
 
-    fn opened(object: libbpf_rs::Result<OpenObject>) -> Result<Self> {
+    fn checked(object: libbpf_rs::Result<OpenObject>) -> Result<Self> {
         let opened = object.map(Self);
         let error = opened.map_err(|_| refused(&[], &[]).context("not a BPF object"));
 
@@ -207,10 +201,7 @@ impl Opened {
         let mut all = Vec::new();
 
         for section in SECTIONS {
-            let map = self
-                .0
-                .maps()
-                .find(|map| map.name().to_string_lossy().ends_with(section));
+            let map = self.0.maps().find(|map| map.name().to_string_lossy().ends_with(section));
             let Some(data) = map.as_ref().and_then(|map| map.initial_value()) else {
                 continue;
             };
@@ -264,22 +255,14 @@ impl Opened {
     /// Return its ops, in the order of the object.
     fn own(&self) -> Result<Vec<Own>> {
         let btf = self.btf()?;
-        let of_maps = self
-            .0
-            .maps()
-            .filter(|map| map.map_type() == MapType::StructOps)
-            .map(|map| {
-                Own::of(map.as_libbpf_object().as_ptr(), &btf)
-                    .with_context(|| format!("ops {}", map.name().to_string_lossy()))
-            });
+        let of_maps = self.0.maps().filter(|map| map.map_type() == MapType::StructOps).map(|map| {
+            Own::of(map.as_libbpf_object().as_ptr(), &btf)
+                .with_context(|| format!("ops {}", map.name().to_string_lossy()))
+        });
         let of_programs = self.0.progs().filter_map(|program| {
             let hook = program.section().to_str()?.strip_prefix(SEC_PREFIX)?;
             let name = program.name().to_string_lossy().into_owned();
-            Some(Ok(Own {
-                name: name.clone(),
-                flags: 0,
-                hooks: vec![(hook.to_string(), name)],
-            }))
+            Some(Ok(Own { name: name.clone(), flags: 0, hooks: vec![(hook.to_string(), name)] }))
         });
 
         of_maps.chain(of_programs).collect()
@@ -315,7 +298,11 @@ impl Opened {
             let raw = program.as_libbpf_object().as_ptr();
             // SAFETY: the buffer lives in `logs` until the object was loaded.
             unsafe {
-                sys::bpf_program__set_log_buf(raw, log.as_mut_ptr().cast::<c_char>(), log.len() as u64)
+                sys::bpf_program__set_log_buf(
+                    raw,
+                    log.as_mut_ptr().cast::<c_char>(),
+                    log.len() as u64,
+                )
             };
             logs.push((program.name().to_string_lossy().into_owned(), log));
         }
@@ -350,10 +337,7 @@ impl Opened {
              SEC(\"{SEC_PREFIX}<hook>\")",
             ops::OPS
         );
-        Ok(Policies {
-            ops: loaded,
-            _object: object,
-        })
+        Ok(Policies { ops: loaded, _object: object })
     }
 }
 
@@ -398,9 +382,8 @@ impl Own {
 
         let mut hooks = Vec::new();
         for member in of.iter() {
-            let kind = btf
-                .type_by_id::<BtfType>(member.ty)
-                .map(|ty| ty.skip_mods_and_typedefs().kind());
+            let kind =
+                btf.type_by_id::<BtfType>(member.ty).map(|ty| ty.skip_mods_and_typedefs().kind());
             let (Some(hook), Some(BtfKind::Ptr)) = (member.name, kind) else {
                 continue;
             };
@@ -424,10 +407,7 @@ impl Own {
 
 /// Find a map of a loaded object.
 pub(crate) fn map<'a>(object: &'a Object, name: &str) -> Result<libbpf_rs::Map<'a>> {
-    object
-        .maps()
-        .find(|map| map.name() == name)
-        .with_context(|| format!("no map '{name}'"))
+    object.maps().find(|map| map.name() == name).with_context(|| format!("no map '{name}'"))
 }
 
 /// A global variable that holds a number.
@@ -443,11 +423,7 @@ impl Variable {
     /// Its value among those of the section.
     pub fn decode(&self, section: &[u8]) -> Option<i128> {
         let bytes = section.get(self.offset..self.offset + self.size)?;
-        let mut all = [if self.signed && bytes.last()? & 0x80 != 0 {
-            0xff
-        } else {
-            0
-        }; 16];
+        let mut all = [if self.signed && bytes.last()? & 0x80 != 0 { 0xff } else { 0 }; 16];
 
         all[..self.size].copy_from_slice(bytes);
         Some(i128::from_le_bytes(all))
@@ -485,19 +461,14 @@ impl Variable {
             (0, (1i128 << bits) - 1)
         };
 
-        ensure!(
-            (min..=max).contains(&number),
-            "{text} does not fit; {min} to {max} are accepted"
-        );
+        ensure!((min..=max).contains(&number), "{text} does not fit; {min} to {max} are accepted");
         Ok(number.to_le_bytes()[..self.size].to_vec())
     }
 }
 
 /// The options in a section of global variables.
 pub fn options_of(btf: &Btf, section: &str) -> Vec<Variable> {
-    btf.type_by_name::<DataSec>(section)
-        .map(|section| variables(btf, &section))
-        .unwrap_or_default()
+    btf.type_by_name::<DataSec>(section).map(|section| variables(btf, &section)).unwrap_or_default()
 }
 
 /// The variables in a section that hold a number.
@@ -533,12 +504,7 @@ mod tests {
     use super::*;
 
     fn variable(size: usize, signed: bool) -> Variable {
-        Variable {
-            name: "v".into(),
-            offset: 0,
-            size,
-            signed,
-        }
+        Variable { name: "v".into(), offset: 0, size, signed }
     }
 
     #[test]
@@ -560,10 +526,7 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        let cap = Variable {
-            name: "cap_ns".into(),
-            ..variable(8, false)
-        };
+        let cap = Variable { name: "cap_ns".into(), ..variable(8, false) };
 
         assert_eq!(cap.encode("20ms").unwrap(), 20_000_000u64.to_le_bytes());
         assert_eq!(cap.encode("500us").unwrap(), 500_000u64.to_le_bytes());

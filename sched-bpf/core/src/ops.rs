@@ -7,7 +7,6 @@
 //! become a map that can be checked, attached and swapped in by a link update.
 
 use std::ffi::{CString, OsStr};
-use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -15,10 +14,9 @@ use anyhow::{Context, Result};
 use libbpf_rs::btf::types::{MemberAttr, Ptr, Struct};
 use libbpf_rs::btf::{Btf, HasSize};
 use libbpf_rs::libbpf_sys as sys;
-use nix::libc;
 
+use crate::kernel;
 use crate::link::{done, owned};
-use crate::{kernel, refusal};
 
 /// The struct that policies fill in.
 pub const OPS: &str = "bpf_sched_ops";
@@ -34,12 +32,10 @@ const NAME_LEN: usize = 16;
 
 /// Return where a member is, in bytes.
 pub fn offset_of(of: &Struct, member: &str) -> Option<usize> {
-    of.iter()
-        .find(|m| m.name == Some(OsStr::new(member)))
-        .and_then(|m| match m.attr {
-            MemberAttr::Normal { offset } => Some(offset as usize / 8),
-            MemberAttr::BitField { .. } => None,
-        })
+    of.iter().find(|m| m.name == Some(OsStr::new(member))).and_then(|m| match m.attr {
+        MemberAttr::Normal { offset } => Some(offset as usize / 8),
+        MemberAttr::BitField { .. } => None,
+    })
 }
 
 /// The layout that the running kernel has.
@@ -62,12 +58,7 @@ impl Layout {
         let (type_id, size) = (value.type_id().into(), value.size());
         let data = offset_of(&value, "data").context("struct without data")?;
 
-        Ok(Self {
-            btf,
-            type_id,
-            size,
-            data,
-        })
+        Ok(Self { btf, type_id, size, data })
     }
 
     fn offset(&self, member: &str) -> Option<usize> {
@@ -102,8 +93,6 @@ impl Layout {
         let mut ops = Ops {
             layout: self,
             name: name.chars().take(NAME_LEN - 1).collect(),
-            flags,
-            has_hooks: false,
             value: vec![0; self.size],
         };
         let name = ops.name.clone();
@@ -118,8 +107,6 @@ impl Layout {
 pub struct Ops<'a> {
     layout: &'a Layout,
     name: String,
-    flags: u64,
-    has_hooks: bool,
     value: Vec<u8>,
 }
 
@@ -152,22 +139,7 @@ impl Ops<'_> {
 
     /// Set the program of a hook.
     pub fn hook(&mut self, hook: &str, program: i32) -> Result<()> {
-        self.has_hooks = true;
         self.set(hook, &i64::from(program).to_ne_bytes())
-    }
-
-    fn refused(&self, error: io::Error, what: &'static str) -> anyhow::Error {
-        let why = (error.raw_os_error() == Some(libc::EINVAL))
-            .then(|| {
-                let hooks = self.layout.hooks();
-                refusal::of_ops(&self.name, self.flags, SHADOW, self.has_hooks, &hooks)
-            })
-            .flatten();
-
-        match why {
-            Some(why) => anyhow::anyhow!("{what}: {why}"),
-            None => anyhow::Error::new(error).context(what),
-        }
     }
 
     /// Give the ops to the kernel. `btf` is that of the object of the programs.
@@ -183,17 +155,17 @@ impl Ops<'_> {
         let (kind, size) = (sys::BPF_MAP_TYPE_STRUCT_OPS, self.value.len() as u32);
         // SAFETY: `name` has its terminating zero, and `opts` is read only now.
         let fd = unsafe { sys::bpf_map_create(kind, name.as_ptr(), 4, size, 1, &opts) };
-        let map = owned(fd).map_err(|e| self.refused(e, "the map of the ops cannot be made"))?;
+        let map = owned(fd).context("the map of the ops cannot be made")?;
         let (key, value) = (0u32, self.value.as_ptr());
 
         // SAFETY: key and value are as large as the map was made for.
         done(unsafe {
             sys::bpf_map_update_elem(map.as_raw_fd(), (&raw const key).cast(), value.cast(), 0)
         })
-        .map_err(|e| self.refused(e, "the kernel refuses the ops"))?;
-        Ok(Loaded {
-            name: self.name,
-            map,
-        })
+        .context(
+            "the kernel refuses the ops: a .name of up to 15 letters, digits, '_' and '.', known \
+                  .flags and a hook are needed",
+        )?;
+        Ok(Loaded { name: self.name, map })
     }
 }

@@ -12,9 +12,7 @@ use nix::sys::statfs::{statfs, BPF_FS_MAGIC};
 use serde::Serialize;
 
 use crate::attach::{Attached, Spec};
-use crate::bundled;
 use crate::link::Link;
-use crate::object::Source;
 use crate::state::Policy;
 use crate::target::{Cgroup, Target};
 
@@ -58,9 +56,8 @@ pub fn all() -> Result<Vec<PathBuf>> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e).with_context(|| format!("{DIR} cannot be read")),
     };
-    let mut paths = entries
-        .map(|entry| Ok(entry.context(DIR)?.path()))
-        .collect::<Result<Vec<_>>>()?;
+    let mut paths =
+        entries.map(|entry| Ok(entry.context(DIR)?.path())).collect::<Result<Vec<_>>>()?;
 
     paths.sort();
     Ok(paths)
@@ -110,10 +107,7 @@ pub fn open(path: &Path) -> Result<Pinned> {
         "{name}: no such pin; 'sched-bpf list' shows those below {DIR}"
     );
     let link = Link::open(path).with_context(|| format!("{name}: not a pinned BPF link"))?;
-    ensure!(
-        link.is_struct_ops()?,
-        "{name}: a BPF link, but not that of a policy"
-    );
+    ensure!(link.is_struct_ops()?, "{name}: a BPF link, but not that of a policy");
     let (id, policy) = link.policy()?;
     Ok(Pinned { link, id, policy })
 }
@@ -128,12 +122,9 @@ pub fn find(pin: &Path) -> Result<PathBuf> {
         return Ok(path);
     }
 
-    all()?
-        .into_iter()
-        .find(|path| open(path).is_ok_and(|pinned| pinned.id == id))
-        .with_context(|| {
-            format!("link {id}: no pin is of a link with this id; 'sched-bpf list' shows the pins")
-        })
+    all()?.into_iter().find(|path| open(path).is_ok_and(|pinned| pinned.id == id)).with_context(
+        || format!("link {id}: no pin is of a link with this id; 'sched-bpf list' shows the pins"),
+    )
 }
 
 /// Return the path of a name on the command line: a name alone is in [`DIR`].
@@ -163,10 +154,7 @@ pub fn detach(path: &Path) -> Result<bool> {
 
     // The last reference may be dropped later, so it is detached by force.
     if pinned.policy.is_some() {
-        pinned
-            .link
-            .detach()
-            .with_context(|| format!("{} cannot be detached", path.display()))?;
+        pinned.link.detach().with_context(|| format!("{} cannot be detached", path.display()))?;
     }
     fs::remove_file(path).with_context(|| format!("{} cannot be removed", path.display()))?;
     Ok(pinned.policy.is_some())
@@ -184,17 +172,14 @@ pub fn replace(path: &Path, spec: &Spec) -> Result<String> {
     let policies = spec.load(&target)?;
     let ops = match &policies.ops[..] {
         [ops] => ops,
-        several => several
-            .iter()
-            .find(|ops| ops.name == old.name)
-            .with_context(|| {
-                let names: Vec<_> = several.iter().map(|ops| ops.name.as_str()).collect();
-                format!(
-                    "the object has several policies, none named {}: {}",
-                    old.name,
-                    names.join(", ")
-                )
-            })?,
+        several => several.iter().find(|ops| ops.name == old.name).with_context(|| {
+            let names: Vec<_> = several.iter().map(|ops| ops.name.as_str()).collect();
+            format!(
+                "the object has several policies, none named {}: {}",
+                old.name,
+                names.join(", ")
+            )
+        })?,
     };
 
     pinned
@@ -202,20 +187,6 @@ pub fn replace(path: &Path, spec: &Spec) -> Result<String> {
         .update(ops.as_fd())
         .with_context(|| format!("{name}: the kernel did not replace it"))?;
     Ok(ops.name.clone())
-}
-
-/// Return the object that replaces the policy of a pin if none is named: "protect", if it is
-/// one already.
-pub fn default_source(path: &Path) -> Result<Source> {
-    let name = open(path)?.policy.map(|policy| policy.name);
-
-    ensure!(
-        name.as_deref() == Some("protect_cgroup"),
-        "{}: give a FILE; only the bundled policy {} is replaced by itself",
-        path.display(),
-        bundled::PROTECT
-    );
-    Source::protect()
 }
 
 #[cfg(test)]

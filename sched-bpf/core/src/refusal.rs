@@ -23,9 +23,8 @@ pub fn reason(warnings: &[String], log: Option<(&str, &str)>) -> (String, Option
         return ("refused".to_string(), None);
     };
     let first = first.lines().next().unwrap_or_default();
-    let Some((program, _)) = first
-        .strip_prefix("prog '")
-        .and_then(|rest| rest.split_once(LOAD_FAILED))
+    let Some((program, _)) =
+        first.strip_prefix("prog '").and_then(|rest| rest.split_once(LOAD_FAILED))
     else {
         return (first.to_string(), None);
     };
@@ -42,10 +41,9 @@ pub fn reason(warnings: &[String], log: Option<(&str, &str)>) -> (String, Option
     }
 
     match log.map(|(program, log)| (program, last_words(log))) {
-        Some((program, said)) if !said.is_empty() => (
-            format!("prog '{program}': {said}"),
-            Some(program.to_string()),
-        ),
+        Some((program, said)) if !said.is_empty() => {
+            (format!("prog '{program}': {said}"), Some(program.to_string()))
+        }
         _ => (first.to_string(), None),
     }
 }
@@ -63,10 +61,7 @@ fn last_words(log: &str) -> String {
     while words.last().is_some_and(|line| line.is_empty()) {
         words.pop();
     }
-    let begin = words
-        .iter()
-        .rposition(|line| is_looked_at(line))
-        .map_or(0, |at| at + 1);
+    let begin = words.iter().rposition(|line| is_looked_at(line)).map_or(0, |at| at + 1);
     words[begin..].join("; ")
 }
 
@@ -110,29 +105,6 @@ pub fn prototype(kernel: &Btf, hook: &str) -> Option<String> {
     Some(format!("int {hook}({})", parameters?.join(", ")))
 }
 
-/// Return why the kernel refuses ops with EINVAL, if they show it.
-pub fn of_ops(
-    name: &str,
-    flags: u64,
-    known_flags: u64,
-    has_hooks: bool,
-    hooks: &[String],
-) -> Option<String> {
-    let accepted = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-
-    if name.is_empty() || !name.chars().all(accepted) {
-        return Some(format!(
-            "its .name '{name}' is not valid: up to 15 letters, digits, '_' and '.' are expected"
-        ));
-    }
-    if flags & !known_flags != 0 {
-        return Some(format!(
-            "its .flags {flags:#x} are unknown: {known_flags:#x} is all that is accepted"
-        ));
-    }
-    (!has_hooks).then(|| format!("it has no hook: {}", hooks.join(", ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,10 +140,7 @@ mod tests {
              \n\
              Verification failed: Policy: Operation is not allowed\n",
         );
-        assert!(
-            said.ends_with("cannot use helper bpf_send_signal#109"),
-            "{said}"
-        );
+        assert!(said.ends_with("cannot use helper bpf_send_signal#109"), "{said}");
 
         let (said, _) = of_log("1: (95) exit\nR1=scalar()\nR0 !read_ok\nprocessed 2 insns\n");
         assert_eq!(said, "prog 'tick': R0 !read_ok");
@@ -193,17 +162,5 @@ mod tests {
         assert_eq!(reason(&[], None).0, "refused");
         let warnings = ["libbpf: no such thing\nmore\n".to_string(), "x".to_string()];
         assert_eq!(reason(&warnings, None), ("no such thing".to_string(), None));
-    }
-
-    #[test]
-    fn ops() {
-        let hooks = ["cfs_slice".to_string()];
-        let why = |name, flags, hooked| of_ops(name, flags, 1, hooked, &hooks);
-
-        assert!(why("", 0, true).unwrap().contains(".name ''"));
-        assert!(why("a b", 0, true).unwrap().contains(".name 'a b'"));
-        assert!(why("a", 0x41, true).unwrap().contains(".flags 0x41"));
-        assert!(why("a", 1, false).unwrap().contains("cfs_slice"));
-        assert_eq!(why("a", 1, true), None);
     }
 }

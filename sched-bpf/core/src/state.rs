@@ -65,16 +65,12 @@ impl Hook {
 
     /// Parse pairs of a name and a number.
     fn parse(hook: &str, text: &str) -> Result<Self> {
-        let mut counters = Self {
-            hook: hook.to_string(),
-            ..Self::default()
-        };
+        let mut counters = Self { hook: hook.to_string(), ..Self::default() };
         let mut words = text.split_whitespace();
 
         while let (Some(name), Some(value)) = (words.next(), words.next()) {
-            let value = value
-                .parse()
-                .with_context(|| format!("{hook}: {name} '{value}': not a number"))?;
+            let value =
+                value.parse().with_context(|| format!("{hook}: {name} '{value}': not a number"))?;
             match name {
                 "calls" => counters.calls = value,
                 "negative" => counters.negative = value,
@@ -218,9 +214,7 @@ pub fn knob(name: &str) -> Result<u64> {
 
     require_knobs()?;
     let text = fs::read_to_string(&path).with_context(|| path.clone())?;
-    text.trim()
-        .parse()
-        .with_context(|| format!("{path}: '{}' is not a number", text.trim()))
+    text.trim().parse().with_context(|| format!("{path}: '{}' is not a number", text.trim()))
 }
 
 /// Return true if policies are called at all.

@@ -36,10 +36,7 @@ impl Task {
 
         if fd < 0 {
             let error = io::Error::last_os_error();
-            ensure!(
-                error.raw_os_error() != Some(libc::ESRCH),
-                "no such process or thread"
-            );
+            ensure!(error.raw_os_error() != Some(libc::ESRCH), "no such process or thread");
             return Err(error).context("pidfd_open");
         }
         // SAFETY: a new descriptor, which has no other owner.
@@ -72,14 +69,8 @@ impl Cgroup {
         let fd: OwnedFd = fs::File::open(path)?.into();
         let fs_type = fstatfs(&fd)?.filesystem_type();
 
-        ensure!(
-            path.is_dir() && fs_type == CGROUP2_SUPER_MAGIC,
-            "not a cgroup; {EXPECTED}"
-        );
-        Ok(Self {
-            path: path.to_path_buf(),
-            fd: Rc::new(fd),
-        })
+        ensure!(path.is_dir() && fs_type == CGROUP2_SUPER_MAGIC, "not a cgroup; {EXPECTED}");
+        Ok(Self { path: path.to_path_buf(), fd: Rc::new(fd) })
     }
 
     /// Open the root cgroup, for the whole system.
@@ -93,9 +84,7 @@ impl Cgroup {
     pub fn id(&self) -> Result<u64> {
         let stat = nix::sys::stat::fstat(&self.fd);
 
-        Ok(stat
-            .with_context(|| self.path.display().to_string())?
-            .st_ino)
+        Ok(stat.with_context(|| self.path.display().to_string())?.st_ino)
     }
 
     /// Return true if it was removed. There may be another one of its name.
@@ -139,10 +128,7 @@ impl Target {
             .and_then(|process| process.status())
             .context("no such process or thread")?
             .tgid;
-        ensure!(
-            found == pid,
-            "a thread of process {found}; give --tid {pid} or --pid {found}"
-        );
+        ensure!(found == pid, "a thread of process {found}; give --tid {pid} or --pid {found}");
         let task = Task::open(pid, 0)?;
 
         require_init_pid_ns()?;

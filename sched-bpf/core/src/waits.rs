@@ -58,10 +58,7 @@ impl Waits {
                 .map(|program| program.attach().context("tracepoint"))
                 .collect::<Result<_>>()?;
 
-            Ok(Self {
-                object,
-                _links: links,
-            })
+            Ok(Self { object, _links: links })
         };
 
         attach().context("the programs that count waits cannot be attached")
@@ -93,12 +90,7 @@ impl Counted {
                 *sum += u64::from_ne_bytes(bytes.try_into()?);
             }
         }
-        Ok(Self {
-            wakeups: sum[0],
-            wakeup_ns: sum[1],
-            wait_ns: sum[2],
-            buckets: sum.split_off(3),
-        })
+        Ok(Self { wakeups: sum[0], wakeup_ns: sum[1], wait_ns: sum[2], buckets: sum.split_off(3) })
     }
 
     /// What has been counted since `before`.
@@ -133,12 +125,7 @@ impl Counted {
 impl Counted {
     /// Make one of so many waits of these lengths, for tests.
     pub fn of_waits(waits: &[(u64, u64)]) -> Self {
-        let mut counted = Self {
-            wakeups: 0,
-            wakeup_ns: 0,
-            wait_ns: 0,
-            buckets: vec![0; BUCKETS],
-        };
+        let mut counted = Self { wakeups: 0, wakeup_ns: 0, wait_ns: 0, buckets: vec![0; BUCKETS] };
         for (ns, count) in waits {
             counted.wakeups += count;
             counted.wakeup_ns += ns * count;
@@ -184,10 +171,7 @@ mod tests {
         let after = Counted::sum(&[of_cpu(3, 10), of_cpu(4, 12)]).unwrap();
         let delta = after.since(&before);
 
-        assert_eq!(
-            (delta.wakeups, delta.wakeup_ns, delta.wait_ns),
-            (6, 60, 120)
-        );
+        assert_eq!((delta.wakeups, delta.wakeup_ns, delta.wait_ns), (6, 60, 120));
         assert_eq!(delta.run().unwrap().len(), 6);
         assert!(Counted::sum(&[vec![0; 8]]).is_err());
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::time::{clock_gettime, ClockId};
 
-use crate::cgroup::{self, Cgroups};
+use crate::cgroup::{self, Groups};
 use crate::child::Child;
 use crate::cli::{ApartArgs, Part};
 use crate::cpu;
@@ -33,9 +33,7 @@ const TOLD: Duration = Duration::from_millis(500);
 /// What a part is to do: when, for how long, and how fast its CPU is.
 #[derive(Clone, Copy, Debug)]
 pub struct When {
-    /// It begins then
     pub begin: Instant,
-    /// It lasts so long
     pub time: Duration,
     /// Rounds of work that take a second
     pub rounds_per_s: u64,
@@ -65,9 +63,7 @@ impl When {
 
 /// The time on the monotonic clock, which is the same in all processes.
 fn monotonic() -> Result<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .context("time")?
-        .into())
+    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC).context("time")?.into())
 }
 
 /// When the time `begin` of the monotonic clock is.
@@ -106,16 +102,18 @@ fn whole(args: &ApartArgs, rounds_per_s: u64) -> Result<Seen> {
     interrupt::handle();
     // Out of the way of what is measured.
     cpu::pin(0)?;
-    let groups = Cgroups::create(args.weight)?;
-    let attach = |loader: &Path| Policy::attach(loader, &groups.service, CAP_MS);
+    let names = ["service", "beside"].map(String::from);
+    let groups = Groups::create("sched_bpf_load", &names, args.weight)?;
+    let [service, others] = [&groups.paths[0], &groups.paths[1]];
+    let attach = |loader: &Path| Policy::attach(loader, service, CAP_MS);
     let policy = match (&args.protect_by, &args.module) {
         (Some(loader), _) => Some(attach(loader)?),
-        (None, Some(module)) => Some(Policy::load(module, &groups.service)?),
+        (None, Some(module)) => Some(Policy::load(module, service)?),
         (None, None) => None,
     };
 
-    let mut beside = start("beside", &groups.hogs, rounds_per_s)?;
-    let mut measured = start("measured", &groups.service, rounds_per_s)?;
+    let mut beside = start("beside", others, rounds_per_s)?;
+    let mut measured = start("measured", service, rounds_per_s)?;
     let begin = (monotonic()? + TOLD).as_nanos().to_string();
     beside.tell(&begin)?;
     measured.tell(&begin)?;
@@ -146,11 +144,8 @@ pub fn run(
     if let Some(path) = &args.cgroup {
         cgroup::enter(path)?;
     }
-    let when = When {
-        begin: learn_begin()?,
-        time: Duration::from_secs(compared.seconds),
-        rounds_per_s,
-    };
+    let when =
+        When { begin: learn_begin()?, time: Duration::from_secs(compared.seconds), rounds_per_s };
     match part {
         Part::Measured => seen.functions = measured(when)?,
         Part::Beside => seen.bystander = beside(when)?,
@@ -166,11 +161,7 @@ mod tests {
     #[test]
     fn begin() {
         let soon = monotonic().unwrap() + Duration::from_millis(20);
-        let when = When {
-            begin: instant_of(soon).unwrap(),
-            time: Duration::ZERO,
-            rounds_per_s: 1,
-        };
+        let when = When { begin: instant_of(soon).unwrap(), time: Duration::ZERO, rounds_per_s: 1 };
 
         when.await_begin();
         assert!(monotonic().unwrap() >= soon);

@@ -51,20 +51,14 @@ impl Child {
         interrupt::add(process.id());
         let output = process.stdout.take().context("a pipe was asked for")?;
 
-        Ok(Self {
-            what: what.to_string(),
-            process,
-            output: BufReader::new(output),
-        })
+        Ok(Self { what: what.to_string(), process, output: BufReader::new(output) })
     }
 
     /// Reads a line of its output.
     pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
 
-        self.output
-            .read_line(&mut line)
-            .with_context(|| self.what.clone())?;
+        self.output.read_line(&mut line).with_context(|| self.what.clone())?;
         if line.is_empty() {
             interrupt::remove(self.process.id());
             let status = self.process.wait().with_context(|| self.what.clone())?;
@@ -84,9 +78,7 @@ impl Child {
     pub fn output(mut self) -> Result<String> {
         let mut text = String::new();
 
-        self.output
-            .read_to_string(&mut text)
-            .with_context(|| self.what.clone())?;
+        self.output.read_to_string(&mut text).with_context(|| self.what.clone())?;
         self.finish()?;
         Ok(text)
     }

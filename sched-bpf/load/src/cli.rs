@@ -25,13 +25,8 @@ pub enum Action {
     Mix(MixArgs),
     /// Run threads that contend for a lock next to others
     Locks(LocksArgs),
-    /// Run a pipeline that makes frames next to a build
-    Frames(FramesArgs),
     /// Run a service next to CPU-bound threads
     Requests(RequestsArgs),
-    /// Run a job of a build
-    #[command(hide = true)]
-    Job(JobArgs),
     /// Compare settings and policies by a load, in random order, several times (needs root)
     Compare(CompareArgs),
 }
@@ -173,25 +168,6 @@ pub struct LocksArgs {
     pub hint: bool,
 }
 
-/// Arguments of `frames`.
-#[derive(Args, Debug)]
-pub struct FramesArgs {
-    #[command(flatten)]
-    pub apart: ApartArgs,
-
-    /// Threads, through which each frame goes
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub threads: u32,
-
-    /// CPU time of a frame in each thread, on average, in microseconds
-    #[arg(long, value_name = "US", default_value_t = 1000)]
-    pub work_us: u64,
-
-    /// Jobs of the build at a time
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub jobs: u32,
-}
-
 /// Arguments of `requests`.
 #[derive(Args, Debug)]
 pub struct RequestsArgs {
@@ -217,18 +193,6 @@ pub struct RequestsArgs {
     pub work_us: u64,
 }
 
-/// Arguments of `job`.
-#[derive(Args, Debug)]
-pub struct JobArgs {
-    /// CPU time, in nanoseconds
-    #[arg(long, value_name = "NS")]
-    pub length_ns: u64,
-
-    /// Rounds of a loop that take a second
-    #[arg(long, value_name = "N")]
-    pub rounds_per_s: u64,
-}
-
 /// Loads that settings are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Load {
@@ -238,8 +202,6 @@ pub enum Load {
     Mix,
     /// Threads that contend for a lock next to others
     Locks,
-    /// A pipeline that makes frames next to a build
-    Frames,
     /// A service next to others at 100 % of its share
     Requests,
     /// The same at 120 %
@@ -255,7 +217,6 @@ impl Load {
             Self::Functions => "functions",
             Self::Mix => "mix",
             Self::Locks => "locks",
-            Self::Frames => "frames",
             Self::Requests => "requests",
             Self::Overload => "overload",
             Self::Demo => "demo",
@@ -268,7 +229,6 @@ impl Load {
             Self::Functions => &["functions"],
             Self::Mix => &["mix"],
             Self::Locks => &["locks"],
-            Self::Frames => &["frames"],
             Self::Requests => &["requests", "--load", "100"],
             Self::Overload => &["requests", "--load", "120"],
             Self::Demo => &["requests", "--load", "40"],

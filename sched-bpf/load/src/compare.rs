@@ -6,7 +6,7 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
@@ -38,7 +38,7 @@ fn measure(
     command.args(["--seconds", &args.seconds.to_string()]);
     command.args(["--cpu", &args.cpu.to_string()]);
 
-    let standing = setting.set(loader)?;
+    let standing = setting.set(loader, &args.policies)?;
     let output = Child::spawn(args.load.name(), &mut command)?.output()?;
     standing.undo()?;
     Seen::parse(&output).context(args.load.name())
@@ -53,7 +53,6 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     let mut rng = Rng::with_seed(args.seed);
     let mut results = Results::new(args.load, args.seed, args.seconds, &settings);
     let begin = Instant::now();
-    let time = Duration::from_secs(args.seconds);
 
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     // Measured once, and where functions run, so that they are the same in all runs.
@@ -77,7 +76,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
             );
             let seen = measure(args, &this, &loader, setting, seed, rounds_per_s)
                 .with_context(|| setting.name.clone())?;
-            results.add(which, Measured::new(round, place, seed, time, &seen)?);
+            results.add(which, Measured::new(round, place, seed, seen));
         }
     }
 
@@ -85,8 +84,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
         let path = args.out.join(format!("{}.{extension}", args.load.name()));
         fs::write(&path, text).with_context(|| path.display().to_string())
     };
-    let compared = results.compared()?;
-    let table = results.markdown(&compared)?;
+    let table = results.markdown()?;
     write("csv", &results.csv()?)?;
     write("md", &table)?;
     print!("{table}");

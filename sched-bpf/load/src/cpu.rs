@@ -16,8 +16,7 @@ const ROUNDS: u64 = 1_000_000;
 pub fn pin(cpu: usize) -> Result<()> {
     let mut set = CpuSet::new();
 
-    set.set(cpu)
-        .with_context(|| format!("CPU {cpu}: beyond {}", CpuSet::count() - 1))?;
+    set.set(cpu).with_context(|| format!("CPU {cpu}: beyond {}", CpuSet::count() - 1))?;
     sched_setaffinity(Pid::from_raw(0), &set)
         .with_context(|| format!("CPU {cpu}: no such CPU online, or not allowed"))
 }
@@ -33,7 +32,6 @@ fn spin(rounds: u64) {
 /// A fixed amount of work.
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
-    /// Rounds of a loop
     pub rounds: u64,
 }
 
@@ -49,27 +47,14 @@ impl Work {
             .min()
             .unwrap_or_default();
 
-        Self {
-            rounds: rounds(time, fastest),
-        }
+        Self { rounds: rounds(time, fastest) }
     }
 
     /// What takes `ns` nanoseconds where `rounds_per_s` take a second.
     pub fn of(ns: u64, rounds_per_s: u64) -> Self {
         let rounds = u128::from(ns) * u128::from(rounds_per_s) / 1_000_000_000;
 
-        Self {
-            rounds: rounds as u64,
-        }
-    }
-
-    /// So many times as much, as a fraction.
-    pub fn times(self, part: u64, of: u64) -> Self {
-        let rounds = u128::from(self.rounds) * u128::from(part) / u128::from(of);
-
-        Self {
-            rounds: rounds as u64,
-        }
+        Self { rounds: rounds as u64 }
     }
 
     /// Does it.
@@ -88,20 +73,4 @@ fn rounds(time: Duration, measured: Duration) -> u64 {
     let rounds = time.as_nanos() * u128::from(ROUNDS) / measured.as_nanos().max(1);
 
     u64::try_from(rounds).unwrap_or(u64::MAX).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn proportional() {
-        let ms = Duration::from_millis;
-
-        assert_eq!(rounds(ms(2), ms(1)), 2 * ROUNDS);
-        assert_eq!(rounds(ms(0), ms(1)), 1);
-        assert!(rounds(ms(1), ms(0)) >= ROUNDS);
-        assert_eq!(Work::of(500_000_000, 300).rounds, 150);
-        assert_eq!(Work { rounds: 7 }.times(1000, 50).rounds, 140);
-    }
 }

@@ -89,8 +89,8 @@ impl Worker {
         rounds_per_s: u64,
     ) -> Result<Vec<Invocation>> {
         let tid = gettid().as_raw() as u32;
-        let ready = cpu::pin(args.compared.cpu)
-            .and_then(|()| setattr::own_slice(args.compared.slice_us));
+        let ready =
+            cpu::pin(args.compared.cpu).and_then(|()| setattr::own_slice(args.compared.slice_us));
         let mut done = Vec::new();
 
         self.tid.store(tid, Ordering::Relaxed);
@@ -139,10 +139,7 @@ fn dispatch(
             .map(|i| (next + i) % workers.len())
             .find(|i| workers[*i].free.load(Ordering::Acquire))
         else {
-            bail!(
-                "--threads {}: all are busy; more are needed for this load",
-                workers.len()
-            );
+            bail!("--threads {}: all are busy; more are needed for this load", workers.len());
         };
         let worker = &workers[free];
         announce.tell(worker.tid.load(Ordering::Relaxed), arrival.announced_ns)?;
@@ -166,12 +163,7 @@ fn stand_by(
         let due_ns = begin.now_ns() + BYSTANDER_SLEEPS.as_nanos() as u64;
         thread::sleep(BYSTANDER_SLEEPS);
         let now_ns = || begin.now_ns();
-        done.push(Invocation::run(
-            due_ns,
-            BYSTANDER_WORKS_NS,
-            rounds_per_s,
-            now_ns,
-        ));
+        done.push(Invocation::run(due_ns, BYSTANDER_WORKS_NS, rounds_per_s, now_ns));
     }
     Ok(done)
 }
@@ -188,13 +180,8 @@ fn run(args: &FunctionsArgs) -> Result<Seen> {
         f64::from(args.error) / 100.0,
     );
     let announce = Announce::new(args.announce)?;
-    let workers = (0..args.threads)
-        .map(|_| Worker::new())
-        .collect::<Result<Vec<_>>>()?;
-    let begin = Begin {
-        ready: Barrier::new(workers.len() + 1),
-        at: Instant::now(),
-    };
+    let workers = (0..args.threads).map(|_| Worker::new()).collect::<Result<Vec<_>>>()?;
+    let begin = Begin { ready: Barrier::new(workers.len() + 1), at: Instant::now() };
     let stop = AtomicBool::new(false);
 
     thread::scope(|scope| {
@@ -202,8 +189,7 @@ fn run(args: &FunctionsArgs) -> Result<Seen> {
             .iter()
             .map(|worker| scope.spawn(|| worker.run(args, &begin, rounds_per_s)))
             .collect();
-        let bystander =
-            scope.spawn(|| stand_by(args.compared.cpu, &begin, rounds_per_s, &stop));
+        let bystander = scope.spawn(|| stand_by(args.compared.cpu, &begin, rounds_per_s, &stop));
 
         begin.ready.wait();
         let dispatched = dispatch(&workers, &arrivals, &begin, &announce);

@@ -92,20 +92,3 @@ impl<'a> Hint<'a> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_has_the_holder() {
-        let slot = AtomicU32::new(0);
-        let hint = Hint(Some((&slot, 7)));
-
-        assert_eq!(size_of::<Slot>(), 64);
-        hint.taken();
-        assert_eq!(slot.load(Ordering::Relaxed), 7);
-        hint.released();
-        assert_eq!(slot.load(Ordering::Relaxed), 0);
-    }
-}

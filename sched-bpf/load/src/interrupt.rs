@@ -28,11 +28,7 @@ extern "C" fn note(_: libc::c_int) {
 
 /// Handles the signals that end a program. Programs that are executed do not inherit that.
 pub fn handle() {
-    let action = SigAction::new(
-        SigHandler::Handler(note),
-        SaFlags::empty(),
-        SigSet::empty(),
-    );
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
 
     for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
         // SAFETY: the handler calls only functions that a handler may call.
@@ -49,8 +45,7 @@ pub fn check() -> Result<()> {
 /// Notes a child, which a signal ends.
 pub fn add(pid: u32) {
     let free = |slot: &&AtomicI32| {
-        slot.compare_exchange(0, pid as i32, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        slot.compare_exchange(0, pid as i32, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     };
     let _ = CHILDREN.iter().find(free);
 }

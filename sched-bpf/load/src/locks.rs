@@ -77,9 +77,8 @@ fn contend_all(args: &LocksArgs, when: When) -> Result<Vec<Invocation>> {
 
     thread::scope(|scope| {
         let shared = &shared;
-        let threads: Vec<_> = (0..args.threads)
-            .map(|thread| scope.spawn(move || contend(shared, thread)))
-            .collect();
+        let threads: Vec<_> =
+            (0..args.threads).map(|thread| scope.spawn(move || contend(shared, thread))).collect();
 
         all_of(threads)
     })

@@ -10,12 +10,9 @@ mod child;
 mod cli;
 mod compare;
 mod cpu;
-mod frames;
 mod functions;
-mod goals;
 mod hint;
 mod interrupt;
-mod jobs;
 mod locks;
 mod mix;
 mod pieces;
@@ -26,7 +23,6 @@ mod seen;
 mod setattr;
 mod setting;
 mod slice;
-mod stages;
 
 use std::process::ExitCode;
 
@@ -40,12 +36,7 @@ fn act(cli: Cli) -> Result<()> {
         Action::Functions(args) => functions::functions(&args),
         Action::Mix(args) => mix::mix(&args),
         Action::Locks(args) => locks::locks(&args),
-        Action::Frames(args) => frames::frames(&args),
         Action::Requests(args) => requests::requests(&args),
-        Action::Job(args) => {
-            jobs::job(&args);
-            Ok(())
-        }
         Action::Compare(args) => compare::compare(&args),
     }
 }

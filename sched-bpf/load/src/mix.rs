@@ -8,7 +8,6 @@
 //! compute at a time; interactive, it is due every 50 ms and takes 0.2 ms.
 
 use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -144,11 +143,13 @@ fn part(args: &MixArgs, part: u32, rounds_per_s: u64) -> Result<Seen> {
 fn whole(args: &MixArgs, rounds_per_s: u64) -> Result<Seen> {
     interrupt::handle();
     let this = env::current_exe().context("path of this program")?;
-    let groups = Groups::create("sched_bpf_mix", args.groups)?;
+    let names: Vec<_> = (0..args.groups).map(|i| i.to_string()).collect();
+    let groups = Groups::create("sched_bpf_mix", &names, Some(100))?;
     let parts = groups
-        .paths()
+        .paths
+        .iter()
         .enumerate()
-        .map(|(i, path): (usize, PathBuf)| {
+        .map(|(i, path)| {
             let mut command = Command::new(&this);
             command.args(["mix", "--part", &i.to_string(), "--cgroup"]);
             command.arg(path);

@@ -41,25 +41,6 @@ pub fn compute(threads: u32, cpu: usize, when: When) -> Result<Vec<Invocation>> 
             })
             .collect();
 
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("a thread panicked"))
-            .collect()
+        threads.into_iter().flat_map(|thread| thread.join().expect("a thread panicked")).collect()
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_until_then() {
-        let time = Duration::from_millis(20);
-        let begin = Instant::now();
-        let pieces = compute_until(begin, time, 1);
-
-        assert!(begin.elapsed() >= time);
-        assert!(pieces.iter().all(|piece| piece.length_ns == PIECE_NS));
-        assert!(compute_until(begin, time, 1).is_empty());
-    }
 }

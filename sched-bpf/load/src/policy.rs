@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
-use sched_bpf_core::state::{self, Hook, Policy as Attached};
+use sched_bpf_core::state::{self, Policy as Attached};
 
 use crate::cgroup::kernel_path;
 use crate::child::Child;
@@ -39,8 +39,7 @@ pub struct Policy {
 pub fn loader(asked: Option<&Path>, this: &Path) -> Result<PathBuf> {
     let path = asked.map_or_else(|| this.with_file_name("sched-bpf"), Path::to_path_buf);
 
-    path.canonicalize()
-        .with_context(|| format!("loader {} (see --loader)", path.display()))
+    path.canonicalize().with_context(|| format!("loader {} (see --loader)", path.display()))
 }
 
 impl Policy {
@@ -84,24 +83,7 @@ impl Policy {
             Holder::Loader(_) => attached.name.clone(),
         };
 
-        Ok(Self {
-            holder,
-            attached,
-            name,
-        })
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// What its hooks counted so far.
-    pub fn counters(&self) -> Result<Vec<Hook>> {
-        let mut all = state::read()?.into_iter();
-        let own = all.find(|policy| policy.is_same(&self.attached));
-
-        Ok(own.context("the policy is not attached any more")?.hooks)
+        Ok(Self { holder, attached, name })
     }
 
     /// Fails if it was never called, or was disabled.
@@ -131,10 +113,7 @@ impl Policy {
 }
 
 fn modprobe(args: &[String]) -> Result<()> {
-    let output = Command::new("modprobe")
-        .args(args)
-        .output()
-        .context("modprobe")?;
+    let output = Command::new("modprobe").args(args).output().context("modprobe")?;
 
     ensure!(
         output.status.success(),
@@ -150,11 +129,7 @@ fn new_one(before: &[Attached], after: &[Attached]) -> Result<Attached> {
     let is_new = |new: &&Attached| !before.iter().any(|old| old.is_same(new));
     let new: Vec<_> = after.iter().filter(is_new).collect();
 
-    ensure!(
-        new.len() == 1,
-        "{} policies were attached where one was to be",
-        new.len()
-    );
+    ensure!(new.len() == 1, "{} policies were attached where one was to be", new.len());
     Ok(new[0].clone())
 }
 
@@ -164,10 +139,7 @@ mod tests {
 
     #[test]
     fn new_policy() {
-        let policy = |link| Attached {
-            link,
-            ..Attached::default()
-        };
+        let policy = |link| Attached { link, ..Attached::default() };
         let (before, after) = ([policy(1)], [policy(1), policy(2)]);
 
         assert_eq!(new_one(&before, &after).unwrap().link, 2);

@@ -25,10 +25,48 @@ use crate::cpu::{self, Work};
 use crate::pieces;
 use crate::seen::{all_of, Invocation};
 use crate::setattr;
-use crate::stages::Request;
 
 /// The part of a CPU that the service may have.
 const SHARE: f64 = 0.5;
+
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+struct Request {
+    /// When it is due, since the begin, in nanoseconds
+    due_ns: u64,
+    /// CPU time of each piece of its work, in nanoseconds
+    works_ns: Vec<u64>,
+}
+
+impl Request {
+    /// Those of a run: `gap` draws the time from one to the next, and each has so many pieces of
+    /// work, exponential, `work_us` on average.
+    fn all(
+        seed: u64,
+        time: Duration,
+        pieces: u32,
+        work_us: u64,
+        gap: impl Fn(&mut Rng) -> u64,
+    ) -> Vec<Self> {
+        let mut rng = Rng::with_seed(seed);
+        let end_ns = time.as_nanos() as u64;
+        let mut due_ns = 0;
+        let mut all = Vec::new();
+
+        loop {
+            due_ns += gap(&mut rng);
+            if due_ns >= end_ns {
+                return all;
+            }
+            all.push(Self {
+                due_ns,
+                works_ns: (0..pieces)
+                    .map(|_| exponential(&mut rng, work_us as f64 * 1e3) as u64)
+                    .collect(),
+            });
+        }
+    }
+}
 
 /// A worker and its helper.
 struct Pair {
@@ -145,9 +183,7 @@ impl Shared<'_> {
         }
         self.when.sleep_until(self.when.time.as_nanos() as u64);
         self.over.store(true, Ordering::Relaxed);
-        self.arrived
-            .write(u64::from(self.args.workers))
-            .context("eventfd")?;
+        self.arrived.write(u64::from(self.args.workers)).context("eventfd")?;
         Ok(())
     }
 }
@@ -164,9 +200,7 @@ fn all(args: &RequestsArgs, time: Duration) -> Vec<Request> {
 
 /// The service.
 fn serve_all(args: &RequestsArgs, when: When) -> Result<Vec<Invocation>> {
-    let pairs = (0..args.workers)
-        .map(|_| Pair::new())
-        .collect::<Result<Vec<_>>>()?;
+    let pairs = (0..args.workers).map(|_| Pair::new()).collect::<Result<Vec<_>>>()?;
     let shared = Shared {
         args,
         requests: all(args, when.time),

@@ -31,27 +31,18 @@ impl Invocation {
         let wait_ns = now_ns().saturating_sub(due_ns);
 
         Work::of(length_ns, rounds_per_s).run();
-        Self {
-            length_ns,
-            wait_ns,
-            duration_ns: now_ns().saturating_sub(due_ns),
-        }
+        Self { length_ns, wait_ns, duration_ns: now_ns().saturating_sub(due_ns) }
     }
 
     /// One of which is known how long it took: what is not its work it waited.
     pub fn lasted(length_ns: u64, duration_ns: u64) -> Self {
-        Self {
-            length_ns,
-            wait_ns: duration_ns.saturating_sub(length_ns),
-            duration_ns,
-        }
+        Self { length_ns, wait_ns: duration_ns.saturating_sub(length_ns), duration_ns }
     }
 }
 
 /// What a run of the load saw.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The functions
     pub functions: Vec<Invocation>,
     /// The turns of the bystander
     pub bystander: Vec<Invocation>,
@@ -73,11 +64,7 @@ impl Seen {
                 BYSTANDER => &mut seen.bystander,
                 other => bail!("'{other}': {FUNCTION} or {BYSTANDER} was expected"),
             };
-            of.push(Invocation {
-                length_ns,
-                wait_ns,
-                duration_ns,
-            });
+            of.push(Invocation { length_ns, wait_ns, duration_ns });
         }
         Ok(seen)
     }
@@ -119,15 +106,8 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        let one = Invocation {
-            length_ns: 1,
-            wait_ns: 2,
-            duration_ns: 3,
-        };
-        let seen = Seen {
-            functions: vec![one],
-            bystander: vec![one, one],
-        };
+        let one = Invocation { length_ns: 1, wait_ns: 2, duration_ns: 3 };
+        let seen = Seen { functions: vec![one], bystander: vec![one, one] };
 
         assert_eq!(Seen::parse(&seen.print()).unwrap(), seen);
         assert!(Seen::parse("function 1 2").is_err());

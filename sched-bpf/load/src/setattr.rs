@@ -52,21 +52,3 @@ pub fn own_slice(us: u64) -> Result<()> {
         us => slice(gettid().as_raw() as u32, us * 1000),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layout() {
-        // SCHED_ATTR_SIZE_VER0
-        assert_eq!(size_of::<SchedAttr>(), 48);
-    }
-
-    #[test]
-    fn own_and_others() {
-        assert!(slice(0, 5_000_000).is_ok());
-        let error = slice(u32::MAX >> 1, 1).unwrap_err().to_string();
-        assert!(error.contains("thread 2147483647: a slice of 100000 ns"));
-    }
-}

@@ -15,97 +15,138 @@ use crate::cli::{CompareArgs, Load};
 use crate::policy::Policy;
 use crate::slice::{self, Slice};
 
-const NS_PER_US: u64 = 1000;
-
-/// Of equal weight.
-const IN_GROUPS: [&str; 2] = ["--weight", "100"];
-
 const SCX_STATE: &str = "/sys/kernel/sched_ext/state";
 
 /// How long a sched_ext scheduler may take to begin.
 const SCX_BEGINS: Duration = Duration::from_secs(10);
 
-/// How a setting is judged.
+/// The kinds of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// What all others are compared with
     Stock,
-    /// The same again: what differs here is no effect
+    /// The same again: a difference here is no effect
     Again,
     /// One that is made once, without knowing the future, of a stock kernel
     Static,
-    /// Something else
     Other,
-    /// A policy of this series
     Policy,
+}
+
+/// The loads that a setting is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum For {
+    /// All but the demo
+    Any,
+    /// Those of one part: all threads of the functions are alike, and tasks of the mix too
+    Whole,
+    /// Those of two, of which the measured one may have a slice or a cgroup of its own
+    Parts,
+    One(Load),
+    /// Requests and overload
+    Service,
+    /// All
+    All,
+}
+
+impl For {
+    fn has(self, load: Load) -> bool {
+        match self {
+            Self::Any => load != Load::Demo,
+            Self::Whole => !load.has_parts(),
+            Self::Parts => load.has_parts() && load != Load::Demo,
+            Self::One(one) => load == one,
+            Self::Service => matches!(load, Load::Requests | Load::Overload),
+            Self::All => true,
+        }
+    }
 }
 
 /// What is in force while a load runs.
 #[derive(Clone, Debug, PartialEq)]
 enum Means {
     Nothing,
-    Slice(&'static str, u64),
+    /// The base slice of the fair class, in microseconds
+    Base(u64),
     Scx(PathBuf),
-    Policy(PathBuf),
-    /// The policy of the loader, which the load attaches to a part of it
+    /// A policy of the directory of policies, for all tasks
+    Policy(&'static str),
+    /// "protect", which the load attaches to the measured part
     Protect,
 }
+
+/// Loads, needed for a coarse comparison, kind, name, what the load is started by, its
+/// arguments, what is in force.
+type Row = (For, bool, Kind, &'static str, &'static str, &'static str, Means);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &{
+    use For::{All, Any, One, Parts, Service, Whole};
+    use Kind::{Again, Other, Policy, Static, Stock};
+    use Load::{Demo, Functions, Locks, Mix};
+    use Means::{Base, Nothing, Protect};
+    [
+        (All, true, Stock, "stock", "", "", Nothing),
+        (All, true, Again, "stock again", "", "", Nothing),
+        (Whole, true, Static, "SCHED_BATCH", "chrt --batch 0", "", Nothing),
+        (Parts, false, Static, "SCHED_BATCH", "chrt --batch 0", "", Nothing),
+        (Whole, false, Static, "nice 10", "nice -n 10", "", Nothing),
+        (Whole, false, Static, "nice -10", "nice -n -10", "", Nothing),
+        (Any, true, Static, "slice 0.1 ms", "", "--slice-us 100", Nothing),
+        (Any, false, Static, "slice 0.3 ms", "", "--slice-us 300", Nothing),
+        (Any, false, Static, "slice 1 ms", "", "--slice-us 1000", Nothing),
+        (Any, false, Static, "slice 10 ms", "", "--slice-us 10000", Nothing),
+        (Any, true, Static, "slice 100 ms", "", "--slice-us 100000", Nothing),
+        (Any, true, Static, "base_slice 0.1 ms", "", "", Base(100)),
+        (Any, false, Static, "base_slice 0.3 ms", "", "", Base(300)),
+        (Any, false, Static, "base_slice 1 ms", "", "", Base(1_000)),
+        (Any, false, Static, "base_slice 10 ms", "", "", Base(10_000)),
+        (Any, true, Static, "base_slice 100 ms", "", "", Base(100_000)),
+        (Parts, true, Static, "cpu.weight 100", "", "--weight 100", Nothing),
+        (Parts, false, Other, "cpu.weight 300", "", "--weight 300", Nothing),
+        (Parts, true, Policy, "protect", "", "", Protect),
+        (Service, true, Static, "slice 0.1 ms, weight", "", "--slice-us 100 --weight 100", Nothing),
+        (Service, true, Static, "slice 1 ms, weight", "", "--slice-us 1000 --weight 100", Nothing),
+        (Service, true, Policy, "protect, weight", "", "--weight 100", Protect),
+        (Service, true, Policy, "learned", "", "", Means::Policy("learned")),
+        (One(Mix), true, Policy, "learned", "", "", Means::Policy("learned")),
+        (One(Functions), true, Other, "sched_setattr each", "", "--announce setattr", Nothing),
+        (One(Functions), true, Policy, "announced", "", "--announce map",
+         Means::Policy("announced")),
+        (One(Functions), true, Policy, "announced, error 100 %", "", "--announce map --error 100",
+         Means::Policy("announced")),
+        (One(Locks), true, Policy, "holder", "", "--hint", Means::Policy("holder")),
+        (One(Locks), false, Policy, "holder, weight", "", "--hint --weight 100",
+         Means::Policy("holder")),
+        (One(Demo), true, Static, "slice 0.1 ms", "", "--slice-us 100", Nothing),
+        (One(Demo), true, Static, "cpu.weight 1000", "", "--weight 1000", Nothing),
+        (One(Demo), true, Policy, "protect", "", "", Protect),
+    ]
+};
 
 /// A setting, and how the load is started under it.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// Its name in tables
     pub name: String,
-    /// How it is judged
     pub kind: Kind,
     means: Means,
     /// What the load is started by, before its own name
-    prefix: &'static [&'static str],
-    /// Arguments of the load
+    prefix: Vec<&'static str>,
     args: Vec<String>,
 }
 
 /// What keeps a setting in force; what was before comes back when it is undone.
 pub enum Standing {
-    /// Nothing has to be undone
     Nothing,
-    /// A slice
     Slice { _before: Slice },
-    /// A scheduler
     Scheduler(Child),
-    /// A policy
     Policy(Policy),
 }
 
 impl Setting {
-    fn new(kind: Kind, name: &str) -> Self {
-        Self {
-            name: name.to_string(),
-            kind,
-            means: Means::Nothing,
-            prefix: &[],
-            args: Vec::new(),
-        }
-    }
-
-    fn with(mut self, args: &[&str]) -> Self {
-        self.args = args.iter().map(ToString::to_string).collect();
-        self
-    }
-
-    fn by(mut self, means: Means) -> Self {
-        self.means = means;
-        self
-    }
-
-    fn started_by(mut self, prefix: &'static [&'static str]) -> Self {
-        self.prefix = prefix;
-        self
-    }
-
     /// The command that starts `program` with this load under this setting.
     pub fn command(&self, program: &Path, loader: &Path, load: Load) -> Command {
-        let mut command = child::command(self.prefix, program);
+        let mut command = child::command(&self.prefix, program);
 
         command.args(load.command()).args(&self.args);
         if self.means == Means::Protect {
@@ -115,14 +156,15 @@ impl Setting {
     }
 
     /// Puts it in force.
-    pub fn set(&self, loader: &Path) -> Result<Standing> {
+    pub fn set(&self, loader: &Path, policies: &Path) -> Result<Standing> {
         Ok(match &self.means {
             Means::Nothing | Means::Protect => Standing::Nothing,
-            Means::Slice(file, ns) => Standing::Slice {
-                _before: Slice::set(file, *ns)?,
-            },
+            Means::Base(us) => Standing::Slice { _before: Slice::set(slice::BASE, us * 1000)? },
             Means::Scx(path) => Standing::Scheduler(scx(path)?),
-            Means::Policy(path) => Standing::Policy(Policy::attach_file(loader, path)?),
+            Means::Policy(name) => {
+                let file = policies.join(name).with_extension("bpf.o");
+                Standing::Policy(Policy::attach_file(loader, &file)?)
+            }
         })
     }
 }
@@ -175,210 +217,61 @@ fn scx(path: &Path) -> Result<Child> {
     Ok(child)
 }
 
-/// What is said of each function when it is invoked.
-fn functions(all: &mut Vec<Setting>, policy: &Path, coarse: bool) {
-    all.push(Setting::new(Kind::Other, "sched_setattr each").with(&["--announce", "setattr"]));
-    for (name, error) in [
-        ("announced", 0),
-        ("announced, error 50 %", 50),
-        ("announced, error 100 %", 100),
-    ] {
-        if !coarse || error != 50 {
-            all.push(
-                Setting::new(Kind::Policy, name)
-                    .by(Means::Policy(policy.to_path_buf()))
-                    .with(&["--announce", "map", "--error", &error.to_string()]),
-            );
-        }
-    }
-}
-
-/// What both parts of a load are told apart by: cgroups of equal weight, and the policy of
-/// sched-bpf. More weight gives the one more than its share.
-fn apart(all: &mut Vec<Setting>, coarse: bool) {
-    all.push(Setting::new(Kind::Static, "cpu.weight 100").with(&IN_GROUPS));
-    if !coarse {
-        all.push(Setting::new(Kind::Other, "cpu.weight 300").with(&["--weight", "300"]));
-    }
-    all.push(Setting::new(Kind::Policy, "protect").by(Means::Protect));
-}
-
-/// How threads tell that they have a lock.
-fn locks(all: &mut Vec<Setting>, policies: &Path, coarse: bool) {
-    let holder = |name: &str, args: &[&str]| {
-        let holder = policy("holder", policies).with(&[&["--hint"], args].concat());
-        Setting {
-            name: name.to_string(),
-            ..holder
-        }
-    };
-
-    all.push(holder("holder", &[]));
-    if !coarse {
-        all.push(holder("holder, cpu.weight 100", &IN_GROUPS));
-    }
-}
-
-/// What may go together with cgroups of equal weight.
-fn in_groups(all: &mut Vec<Setting>) {
-    for us in [100, 1_000] {
-        let name = format!("slice {} ms, cpu.weight 100", us as f64 / 1e3);
-        let slice = ["--slice-us", &us.to_string()];
-        all.push(Setting::new(Kind::Static, &name).with(&[&IN_GROUPS[..], &slice].concat()));
-    }
-    all.push(
-        Setting::new(Kind::Policy, "protect, cpu.weight 100")
-            .by(Means::Protect)
-            .with(&IN_GROUPS),
-    );
-}
-
-/// What a stock kernel can be set to for a service, and policies for it.
-fn demo(all: &mut Vec<Setting>, modules: &[String]) {
-    let slice = Setting::new(Kind::Static, "slice 0.1 ms").with(&["--slice-us", "100"]);
-    let weight = Setting::new(Kind::Static, "cpu.weight 1000").with(&["--weight", "1000"]);
-
-    all.extend([slice, weight]);
-    all.push(Setting::new(Kind::Policy, "protect").by(Means::Protect));
-    for module in modules {
-        let name = module.split_whitespace().next().unwrap_or_default();
-        all.push(Setting::new(Kind::Policy, name).with(&["--module", module]));
-    }
-}
-
-/// The policy of a file, for all tasks.
-fn policy(name: &str, policies: &Path) -> Setting {
-    let file = policies.join(name).with_extension("bpf.o");
-
-    Setting::new(Kind::Policy, name).by(Means::Policy(file))
-}
-
-/// What is compared by a load. What a stock kernel can be set to once is the same for all
-/// threads of the functions, as any of them runs any function, and each task of the mix does
-/// both; so nice and cpu.weight change what the bystander has, and nothing among functions or
-/// tasks. Of a load of two parts the one that is measured may have a slice or a cgroup of its
-/// own.
-///
-/// `coarse` leaves out those between others that differ little.
+/// The settings of a comparison, with the schedulers and modules that it names.
 pub fn settings(args: &CompareArgs) -> Vec<Setting> {
-    let (load, coarse, policies) = (args.load, args.coarse, &*args.policies);
-    const SLICES_US: [u64; 5] = [100, 300, 1_000, 10_000, 100_000];
-    let ends = [SLICES_US[0], SLICES_US[4]];
-    let mut all = vec![
-        Setting::new(Kind::Stock, "stock"),
-        Setting::new(Kind::Again, "stock again"),
-    ];
+    let words = |text: &'static str| text.split_whitespace();
+    let rows = ROWS.iter().filter(|row| row.0.has(args.load) && (row.1 || !args.coarse));
+    let other = |kind, name: &str, means, args| Setting {
+        name: name.to_string(),
+        kind,
+        means,
+        prefix: Vec::new(),
+        args,
+    };
+    let scx = args.scx.iter().map(|path| {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        other(Kind::Other, &name, Means::Scx(path.clone()), Vec::new())
+    });
+    let modules = args.module.iter().map(|module| {
+        let name = module.split_whitespace().next().unwrap_or_default();
+        let args = vec!["--module".to_string(), module.clone()];
+        other(Kind::Policy, name, Means::Nothing, args)
+    });
 
-    if load == Load::Demo {
-        demo(&mut all, &args.module);
-        return all;
-    }
-    if !coarse || !load.has_parts() {
-        all.push(Setting::new(Kind::Static, "SCHED_BATCH").started_by(&["chrt", "--batch", "0"]));
-    }
-    if !coarse && !load.has_parts() {
-        for (name, prefix) in [
-            ("nice 10", &["nice", "-n", "10"]),
-            ("nice -10", &["nice", "-n", "-10"]),
-        ] {
-            all.push(Setting::new(Kind::Static, name).started_by(prefix));
-        }
-    }
-    for us in SLICES_US {
-        let name = format!("slice {} ms", us as f64 / 1e3);
-        if !coarse || !load.has_parts() || ends.contains(&us) {
-            all.push(Setting::new(Kind::Static, &name).with(&["--slice-us", &us.to_string()]));
-        }
-    }
-    for us in SLICES_US {
-        if !coarse || ends.contains(&us) {
-            let name = format!("base_slice {} ms", us as f64 / 1e3);
-            all.push(
-                Setting::new(Kind::Static, &name).by(Means::Slice(slice::BASE, us * NS_PER_US)),
-            );
-        }
-    }
-    for path in &args.scx {
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let setting = Setting::new(Kind::Other, &name.to_string_lossy());
-        all.push(setting.by(Means::Scx(path.clone())));
-    }
-    if load.has_parts() {
-        apart(&mut all, coarse);
-    }
-    match load {
-        Load::Functions => functions(&mut all, &policies.join("announced.bpf.o"), coarse),
-        Load::Mix => all.push(policy("learned", policies)),
-        Load::Locks => locks(&mut all, policies, coarse),
-        Load::Frames => in_groups(&mut all),
-        Load::Requests | Load::Overload | Load::Demo => {
-            in_groups(&mut all);
-            all.push(policy("learned", policies));
-        }
-    }
-    all
+    rows.map(|(_, _, kind, name, prefix, args, means)| Setting {
+        prefix: words(prefix).collect(),
+        ..other(*kind, name, means.clone(), words(args).map(String::from).collect())
+    })
+    .chain(scx)
+    .chain(modules)
+    .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
+    use clap::{Parser, ValueEnum};
 
     use super::*;
-
-    fn args(load: Load, coarse: bool) -> CompareArgs {
-        CompareArgs {
-            load,
-            cpu: 1,
-            seconds: 1,
-            repeats: 1,
-            coarse,
-            seed: 1,
-            policies: "p".into(),
-            scx: vec!["bin/scx_simple".into()],
-            module: vec!["rust_x cgroup={cgroup}".to_string()],
-            loader: None,
-            out: "o".into(),
-        }
-    }
+    use crate::cli::{Action, Cli};
 
     #[test]
-    fn names_are_unique() {
+    fn names_are_unique_and_arguments_known() {
         for load in Load::value_variants() {
-            let all = settings(&args(*load, false));
+            let line = ["x", "compare", load.name(), "--policies", "p", "--out", "o"];
+            let Action::Compare(args) = Cli::parse_from(line).action else {
+                panic!("not compare");
+            };
+            let all = settings(&args);
             let mut names: Vec<_> = all.iter().map(|setting| &setting.name).collect();
-            let count = names.len();
-
             names.sort();
             names.dedup();
-            assert_eq!(names.len(), count);
-            assert!(count > settings(&args(*load, true)).len() || *load == Load::Demo);
+            assert_eq!(names.len(), all.len());
             assert_eq!((all[0].kind, all[1].kind), (Kind::Stock, Kind::Again));
+            for setting in &all {
+                let own = setting.args.iter().map(String::as_str);
+                let line = ["x"].into_iter().chain(load.command().iter().copied()).chain(own);
+                assert!(Cli::try_parse_from(line).is_ok(), "{}", setting.name);
+            }
         }
-    }
-
-    #[test]
-    fn commands() {
-        let words = |load, name: &str| {
-            let all = settings(&args(load, false));
-            let setting = all.iter().find(|setting| setting.name == name).unwrap();
-            format!(
-                "{:?}",
-                setting.command(Path::new("x"), Path::new("l"), load)
-            )
-        };
-
-        assert_eq!(words(Load::Functions, "stock"), r#""x" "functions""#);
-        assert_eq!(
-            words(Load::Functions, "SCHED_BATCH"),
-            r#""chrt" "--batch" "0" "x" "functions""#
-        );
-        assert_eq!(
-            words(Load::Functions, "slice 0.1 ms"),
-            r#""x" "functions" "--slice-us" "100""#
-        );
-        assert_eq!(
-            words(Load::Locks, "protect"),
-            r#""x" "locks" "--protect-by" "l""#
-        );
     }
 }

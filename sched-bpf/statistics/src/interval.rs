@@ -24,11 +24,7 @@ impl Estimate {
 
     /// Convert to another scale, by an increasing function.
     pub fn map(self, f: impl Fn(f64) -> f64) -> Self {
-        Self {
-            value: f(self.value),
-            low: f(self.low),
-            high: f(self.high),
-        }
+        Self { value: f(self.value), low: f(self.low), high: f(self.high) }
     }
 }
 
@@ -52,11 +48,7 @@ pub fn interval(values: &[f64], alpha: f64, rounding: f64) -> Option<Estimate> {
         t.inverse_cdf(1.0 - alpha / 2.0) * (variance / n).sqrt()
     };
 
-    Some(Estimate {
-        value: mean,
-        low: mean - half,
-        high: mean + half,
-    })
+    Some(Estimate { value: mean, low: mean - half, high: mean + half })
 }
 
 #[cfg(test)]

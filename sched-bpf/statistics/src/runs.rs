@@ -37,10 +37,7 @@ pub struct Run {
 impl Run {
     /// Takes values, in nanoseconds.
     pub fn new(values: impl Iterator<Item = u64>) -> Result<Self> {
-        let mut run = Self {
-            histogram: Histogram::new(DIGITS).context("histogram")?,
-            sum: 0.0,
-        };
+        let mut run = Self { histogram: Histogram::new(DIGITS).context("histogram")?, sum: 0.0 };
 
         for value in values {
             run.histogram += value;
@@ -116,11 +113,7 @@ pub fn ratio(what: Figure, runs: &[Run], base: &[Run], alpha: f64) -> Result<Est
     let ratio = estimate.map(f64::exp);
 
     Ok(match what {
-        Figure::Max => Estimate {
-            low: 0.0,
-            high: f64::INFINITY,
-            ..ratio
-        },
+        Figure::Max => Estimate { low: 0.0, high: f64::INFINITY, ..ratio },
         _ => ratio,
     })
 }

@@ -6,7 +6,7 @@
 //! about the same load, and their order is random. The changes of blocks are averaged, with an
 //! interval of Student's t.
 
-use sched_bpf_statistics::{interval, Estimate, Sequence};
+use sched_bpf_statistics::{interval, Estimate};
 use serde::Serialize;
 
 use super::measure::Measured;
@@ -17,7 +17,6 @@ pub const ALPHA: f64 = 0.05;
 
 /// The measurements of a block.
 pub struct Block {
-    /// Under A
     pub a: Measured,
     /// Under B, or under A again
     pub b: Measured,
@@ -26,45 +25,23 @@ pub struct Block {
 /// A metric under both arms.
 #[derive(Clone, Debug, Serialize)]
 pub struct Compared {
-    /// The metric
     pub metric: Metric,
     /// Its value under A, all blocks together
     pub a: f64,
-    /// Its value under B
     pub b: f64,
     /// The change is a ratio, B / A, or else a difference, B - A
     pub ratio: bool,
     /// Blocks with a value of both arms
     pub blocks: usize,
-    /// Blocks without
     pub left_out: usize,
-    /// The mean change of a block, for one look after all planned blocks
+    /// The mean change of a block
     pub change: Estimate,
-    /// The same with an interval that holds at all times together
-    pub at_any_time: Estimate,
 }
 
 impl Compared {
     /// Return true if the metric differs.
-    pub fn differs(&self, planned: bool) -> bool {
-        !self.interval(planned).holds(self.metric.none())
-    }
-
-    /// Return the interval that applies after all planned blocks, or before.
-    pub fn interval(&self, planned: bool) -> Estimate {
-        if planned {
-            self.change
-        } else {
-            self.at_any_time
-        }
-    }
-
-    /// Return the change as a ratio to A; none if A is 0.
-    pub fn as_ratio(&self) -> Option<Estimate> {
-        if self.ratio {
-            return Some(self.change);
-        }
-        (self.a > 0.0).then(|| self.change.map(|difference| 1.0 + difference / self.a))
+    pub fn differs(&self) -> bool {
+        !self.change.holds(self.metric.none())
     }
 }
 
@@ -72,17 +49,13 @@ impl Compared {
 /// None if no block has a value.
 pub fn compare(metric: Metric, blocks: &[Block], alpha: f64) -> Option<Compared> {
     let of = |measured: &Measured| metric.of(std::iter::once(measured));
-    let known: Vec<&Block> = blocks
-        .iter()
-        .filter(|block| of(&block.a).is_some() && of(&block.b).is_some())
-        .collect();
+    let known: Vec<&Block> =
+        blocks.iter().filter(|block| of(&block.a).is_some() && of(&block.b).is_some()).collect();
     let changes: Vec<f64> = known
         .iter()
         .filter_map(|block| Some(metric.change(of(&block.a)?, of(&block.b)?)))
         .collect();
-    let mut sequence = Sequence::new(metric.rounding());
-    changes.iter().for_each(|change| sequence.push(*change));
-    let scaled = |e: Estimate| if metric.is_ratio() { e.map(f64::exp) } else { e };
+    let change = interval(&changes, alpha, metric.rounding())?;
 
     Some(Compared {
         metric,
@@ -91,8 +64,7 @@ pub fn compare(metric: Metric, blocks: &[Block], alpha: f64) -> Option<Compared>
         ratio: metric.is_ratio(),
         blocks: known.len(),
         left_out: blocks.len() - known.len(),
-        change: scaled(interval(&changes, alpha, metric.rounding())?),
-        at_any_time: scaled(sequence.estimate(alpha)?),
+        change: if metric.is_ratio() { change.map(f64::exp) } else { change },
     })
 }
 
@@ -112,18 +84,12 @@ pub fn compare_all(metrics: &[Metric], primary: Metric, blocks: &[Block]) -> Vec
 pub fn same(metrics: &[Metric], blocks: &[Block]) -> Vec<Compared> {
     let alpha = ALPHA / metrics.len().max(1) as f64;
 
-    metrics
-        .iter()
-        .filter_map(|metric| compare(*metric, blocks, alpha))
-        .collect()
+    metrics.iter().filter_map(|metric| compare(*metric, blocks, alpha)).collect()
 }
 
 /// Return the metrics that differ.
 pub fn differing(all: &[Compared]) -> Vec<Metric> {
-    all.iter()
-        .filter(|c| c.differs(true))
-        .map(|c| c.metric)
-        .collect()
+    all.iter().filter(|c| c.differs()).map(|c| c.metric).collect()
 }
 
 #[cfg(test)]
@@ -142,9 +108,8 @@ mod tests {
     /// A window on a host whose load drifts: heavy-tailed waits, `factor` times as long.
     fn window(rng: &mut Rng, load: f64, factor: f64) -> Measured {
         let median = 20e3 * load * (0.2 * normal(rng)).exp() * factor;
-        let waits: Vec<_> = (0..20)
-            .map(|_| ((median * (1.2 * normal(rng)).exp()) as u64, 5))
-            .collect();
+        let waits: Vec<_> =
+            (0..20).map(|_| ((median * (1.2 * normal(rng)).exp()) as u64, 5)).collect();
 
         measured(&waits, 500.0 * load + 10.0 * normal(rng))
     }
@@ -154,34 +119,29 @@ mod tests {
             .map(|_| {
                 // The load is that of the block: 1/2 to 2 of the usual one.
                 let load = 2.0_f64.powf(2.0 * rng.f64() - 1.0);
-                Block {
-                    a: window(rng, load, 1.0),
-                    b: window(rng, load, factor),
-                }
+                Block { a: window(rng, load, 1.0), b: window(rng, load, factor) }
             })
             .collect()
     }
 
     /// False alarms in trials without a difference: 4 to 6 % by the primary metric, and by the
-    /// others together, whatever the number of blocks. At any time at most 5 %. Counted in 4
+    /// others together, whatever the number of blocks. Counted in 4
     /// times 1000 trials, as 1000 alone vary by 1.4 % (two standard deviations).
     #[test]
     fn false_alarms() {
         for blocks in [3, 5, 10, 30] {
             let mut rng = Rng::with_seed(11);
-            let (mut primary, mut throughput, mut early) = (0, 0, 0);
+            let (mut primary, mut throughput) = (0, 0);
             for _ in 0..4000 {
                 let blocks = trial(&mut rng, blocks, 1.0);
                 let c = compare(PRIMARY, &blocks, ALPHA).unwrap();
-                primary += usize::from(c.differs(true));
-                early += usize::from(c.differs(false));
+                primary += usize::from(c.differs());
                 let c = compare(Metric::ThroughputPerS, &blocks, ALPHA).unwrap();
-                throughput += usize::from(c.differs(true));
+                throughput += usize::from(c.differs());
             }
             let counts = [primary / 4, throughput / 4];
-            println!("{blocks} blocks: {counts:?} of 1000, {} at any time", early / 4);
+            println!("{blocks} blocks: {counts:?} of 1000");
             assert!(counts.iter().all(|count| (40..=60).contains(count)), "{blocks} {counts:?}");
-            assert!(early / 4 <= 50);
         }
     }
 
@@ -223,9 +183,7 @@ mod tests {
 
         assert_eq!((c.a, c.b, c.left_out), (40.0 / 3.0, 34.0 / 3.0, 0));
         assert!((c.change.value + 2.0).abs() < 1e-9 && !c.ratio);
-        assert!((c.as_ratio().unwrap().value - 0.85).abs() < 1e-9);
         assert_eq!(of(PRIMARY).unwrap().left_out, 1);
-        assert!(of(Metric::PsiCpuPct).is_none());
         assert!(compare(Metric::WaitMsPerS, &[], ALPHA).is_none());
     }
 }

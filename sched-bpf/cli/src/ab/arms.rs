@@ -11,7 +11,6 @@ use sched_bpf_core::attach::{attach, Attached, Spec};
 use sched_bpf_core::link::Place;
 use sched_bpf_core::object::{Policies, Setting, Source};
 use sched_bpf_core::target::{Cgroup, Target};
-use serde::Serialize;
 
 use super::plan::{Arm, Phase};
 use crate::args;
@@ -35,32 +34,11 @@ pub fn parse(text: &str, set: &[Setting]) -> Result<Option<Spec>> {
         _ => (Source::find(Path::new(text))?, None),
     };
 
-    Ok(Some(Spec {
-        source,
-        cap,
-        set: set.to_vec(),
-        shadow: false,
-    }))
-}
-
-/// The results of a hook in shadow mode.
-#[derive(Clone, Debug, Serialize)]
-pub struct Shadowed {
-    /// The arm of the policy
-    pub arm: Arm,
-    /// Its name
-    pub policy: String,
-    /// The hook
-    pub hook: String,
-    /// Calls
-    pub calls: u64,
-    /// Results that would have changed the default
-    pub differ: u64,
+    Ok(Some(Spec { source, cap, set: set.to_vec(), shadow: false }))
 }
 
 /// The arms, loaded, of which at most one is attached.
 pub struct Arms {
-    specs: [Option<Spec>; 2],
     a: Option<Policies>,
     /// A again, or the placebo if A is none, so that switching is part of the comparison of A
     /// with itself
@@ -93,7 +71,6 @@ impl Arms {
             a: load(&specs[0], &cgroup).context("arm A")?,
             again: load(&again, &cgroup).context("arm A")?,
             b: load(&specs[1], &cgroup).context("arm B")?,
-            specs,
             cgroup,
             now: None,
             attached: Vec::new(),
@@ -128,40 +105,6 @@ impl Arms {
     /// Return the attached policies.
     pub fn attached(&self) -> &[Attached] {
         &self.attached
-    }
-
-    /// Attach the policies of both arms in shadow mode for a time, and return what they would
-    /// have changed of the default.
-    pub fn shadow(&self, wait: impl FnOnce(&[Attached]) -> Result<()>) -> Result<Vec<Shadowed>> {
-        let mut attached = Vec::new();
-        let mut arms = Vec::new();
-
-        for (spec, arm) in self.specs.iter().zip([Arm::A, Arm::B]) {
-            let shadow = spec.clone().map(|spec| Spec {
-                shadow: true,
-                ..spec
-            });
-            if let Some(policies) = load(&shadow, &self.cgroup)? {
-                let new = attach(&policies, &self.cgroup, &Place::default())?;
-                arms.resize(arms.len() + new.len(), arm);
-                attached.extend(new);
-            }
-        }
-        wait(&attached)?;
-
-        let mut all = Vec::new();
-        for (attached, arm) in attached.iter().zip(arms) {
-            let hooks = attached.link.policy()?.1.map_or(Vec::new(), |p| p.hooks);
-            all.extend(hooks.into_iter().map(|hook| Shadowed {
-                arm,
-                policy: attached.name.clone(),
-                hook: hook.hook,
-                calls: hook.calls,
-                differ: hook.differ,
-            }));
-        }
-        detach(attached)?;
-        Ok(all)
     }
 
     /// Put an arm in force: from one policy to another by a link update, without a gap.
@@ -220,10 +163,7 @@ mod tests {
         let error = |text| format!("{:#}", parse(text, &[]).unwrap_err());
         assert!(error("protect:5").contains("such as 500us"));
         assert!(error("protct").contains("nor a bundled policy"));
-        let set = Setting {
-            name: "x".into(),
-            value: "1".into(),
-        };
+        let set = Setting { name: "x".into(), value: "1".into() };
         let error = parse("none", &[set]).unwrap_err().to_string();
         assert_eq!(error, "x=1: none has no options");
     }

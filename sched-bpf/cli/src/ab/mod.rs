@@ -12,7 +12,6 @@ mod measure;
 mod plan;
 mod report;
 
-use std::fs::OpenOptions;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,7 +28,7 @@ use crate::signals::Signals;
 use crate::wait::{wait, Event, LOOK};
 use analysis::Block;
 use arms::Arms;
-use measure::{Counter, Measured, Reading, Sources};
+use measure::{Measured, Reading, Sources};
 use plan::{Arm, Phase, Window};
 use report::{End, Report, Seen};
 
@@ -73,24 +72,13 @@ impl Trial<'_> {
             })
         };
 
-        hit(&self.args.at_most, "--at-most", |value, bound| {
-            value <= bound
-        })
-        .or_else(|| {
-            hit(&self.args.at_least, "--at-least", |value, bound| {
-                value >= bound
-            })
-        })
+        hit(&self.args.at_most, "--at-most", |value, bound| value <= bound)
+            .or_else(|| hit(&self.args.at_least, "--at-least", |value, bound| value >= bound))
     }
 
     /// Note the measurements of a window, whole or not.
     fn note(&mut self, window: Window, at: Duration, whole: bool, measured: Measured) {
-        self.seen.push(Seen {
-            window,
-            at_s: at.as_secs_f64(),
-            whole,
-            measured,
-        });
+        self.seen.push(Seen { window, at_s: at.as_secs_f64(), whole, measured });
     }
 
     /// Run a window. Returns why the trial ends in it, if it does.
@@ -109,11 +97,7 @@ impl Trial<'_> {
         loop {
             let now = Instant::now();
             // No look shortly before the end.
-            let next = if guarded && now + LOOK + LOOK / 2 < end {
-                now + LOOK
-            } else {
-                end
-            };
+            let next = if guarded && now + LOOK + LOOK / 2 < end { now + LOOK } else { end };
             let event = ended(&self.signals, self.arms.attached(), next)?;
             let measured = self.measured(&from, event.is_some())?;
             let event = event.or_else(|| self.hit(window, measured.as_ref()?));
@@ -159,19 +143,11 @@ impl Trial<'_> {
 
             let next = all.get(number + 1);
             let phase_ends = next.is_none_or(|next| next.phase != window.phase);
-            let block_ends = next.is_some_and(|next| next.block != window.block);
             if window.phase == Phase::Same && phase_ends {
                 let blocks = blocks(&self.seen, Phase::Same);
                 let same = analysis::same(&self.sources.metrics(), &blocks);
                 if !analysis::differing(&same).is_empty() {
                     return Ok(End::Differs(analysis::differing(&same)));
-                }
-            }
-            if self.args.early && window.phase == Phase::Trial && block_ends {
-                let blocks = blocks(&self.seen, Phase::Trial);
-                let primary = analysis::compare(self.args.metric, &blocks, analysis::ALPHA);
-                if primary.is_some_and(|primary| primary.differs(false)) {
-                    return Ok(End::Early);
                 }
             }
         }
@@ -182,17 +158,13 @@ impl Trial<'_> {
 /// Return the whole blocks of a phase, in order.
 fn blocks(seen: &[Seen], phase: Phase) -> Vec<Block> {
     let of = |arm| {
-        seen.iter()
-            .filter(move |s| s.whole && s.window.phase == phase && s.window.arm == arm)
+        seen.iter().filter(move |s| s.whole && s.window.phase == phase && s.window.arm == arm)
     };
 
     of(Arm::A)
         .filter_map(|a| {
             let b = of(Arm::B).find(|b| b.window.block == a.window.block)?;
-            Some(Block {
-                a: a.measured.clone(),
-                b: b.measured.clone(),
-            })
+            Some(Block { a: a.measured.clone(), b: b.measured.clone() })
         })
         .collect()
 }
@@ -240,29 +212,12 @@ pub fn ab(args: &AbArgs, out: Output) -> Result<ExitCode> {
     };
 
     require_policies()?;
-    ensure!(
-        state::enabled()?,
-        "policies are off, so there is nothing to compare"
-    );
-    let counter = args.throughput.clone().map(Counter::Command);
-    let prometheus = args.prometheus.clone();
-    let sources = Sources::open(
-        measure
-            .as_ref()
-            .map(|cgroup| anyhow::Ok((cgroup.path.as_path(), cgroup.id()?)))
-            .transpose()?,
-        counter.or(prometheus.map(|(file, metric)| Counter::Prometheus(file, metric))),
-    )?;
+    ensure!(state::enabled()?, "policies are off, so there is nothing to compare");
+    let id = measure.as_ref().map_or(Ok(0), Cgroup::id)?;
+    let sources = Sources::open(id, args.throughput.clone())?;
     let guards = args.at_most.iter().chain(&args.at_least);
     for metric in guards.map(|guard| guard.metric).chain([args.metric]) {
-        ensure!(
-            sources.metrics().contains(&metric),
-            "{metric} is not measured here; it needs {}",
-            match metric {
-                crate::metric::Metric::PsiCpuPct => "a kernel with PSI",
-                _ => "--throughput or --prometheus",
-            }
-        );
+        ensure!(sources.metrics().contains(&metric), "{metric} needs --throughput");
     }
     // Both fail before anything is attached.
     sources.read()?;
@@ -273,48 +228,16 @@ pub fn ab(args: &AbArgs, out: Output) -> Result<ExitCode> {
         now.map_or(1, |now| now.as_nanos() as u64 % 1_000_000)
     });
 
-    // So that the trial is not in vain. An old report stays until there is a new one.
-    if let Some(path) = &args.html {
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .with_context(|| format!("--html {}", path.display()))?;
-    }
-
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?;
     let plan = plan::windows(args.aa_blocks, args.blocks, seed);
-    let mut trial = Trial {
-        args,
-        signals,
-        arms,
-        sources,
-        begin: Instant::now(),
-        seen: Vec::new(),
-    };
+    let mut trial = Trial { args, signals, arms, sources, begin: Instant::now(), seen: Vec::new() };
 
-    let mut shadowed = Vec::new();
-    let mut end = None;
-    if !args.shadow.is_zero() {
-        let left = args.shadow + args.window * plan.len() as u32;
-        let progress = Progress::new();
-        progress.step(&format!("shadow mode, then {} windows", plan.len()), left);
-        shadowed = trial.arms.shadow(|attached| {
-            end = ended(&trial.signals, attached, Instant::now() + args.shadow)?;
-            Ok(())
-        })?;
-    }
-    let end = match end {
-        Some(end) => end,
-        // What was measured before a failure is reported.
-        None => trial
-            .windows(&plan)
-            .unwrap_or_else(|e| End::Failed(format!("{e:#}"))),
-    };
+    // What was measured before a failure is reported.
+    let end = trial.windows(&plan).unwrap_or_else(|e| End::Failed(format!("{e:#}")));
     trial.arms.detach()?;
 
-    let report = Report::new(&trial, [name(&target), name(&measure)], seed, shadowed, end);
-    report.write(args, out)?;
+    let report = Report::new(&trial, [name(&target), name(&measure)], seed, end);
+    report.write(out)?;
     Ok(report.status())
 }
 
@@ -327,11 +250,7 @@ mod tests {
     #[test]
     fn only_whole_blocks() {
         let seen = |block, arm, throughput, whole| Seen {
-            window: Window {
-                phase: Phase::Trial,
-                block,
-                arm,
-            },
+            window: Window { phase: Phase::Trial, block, arm },
             at_s: 0.0,
             whole,
             measured: measured(&[], throughput),

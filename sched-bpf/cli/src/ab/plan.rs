@@ -19,16 +19,13 @@ pub enum Arm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// A with itself
     Same,
-    /// A with B
     Trial,
 }
 
 /// A period under one arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
-    /// What is compared
     pub phase: Phase,
     /// Number of the block, from 0 on in each phase
     pub block: u32,
@@ -46,11 +43,7 @@ pub fn windows(same: u32, trial: u32, seed: u64) -> Vec<Window> {
 
     blocks
         .flat_map(|(phase, block)| {
-            let order = if rng.bool() {
-                [Arm::A, Arm::B]
-            } else {
-                [Arm::B, Arm::A]
-            };
+            let order = if rng.bool() { [Arm::A, Arm::B] } else { [Arm::B, Arm::A] };
             order.map(|arm| Window { phase, block, arm })
         })
         .collect()
@@ -66,14 +59,8 @@ mod tests {
 
         assert_eq!(all.len(), 16);
         for (i, pair) in all.chunks(2).enumerate() {
-            let (phase, block) = if i < 3 {
-                (Phase::Same, i)
-            } else {
-                (Phase::Trial, i - 3)
-            };
-            assert!(pair
-                .iter()
-                .all(|w| w.phase == phase && w.block == block as u32));
+            let (phase, block) = if i < 3 { (Phase::Same, i) } else { (Phase::Trial, i - 3) };
+            assert!(pair.iter().all(|w| w.phase == phase && w.block == block as u32));
             assert_ne!(pair[0].arm, pair[1].arm);
         }
     }
@@ -83,9 +70,7 @@ mod tests {
         assert_eq!(windows(10, 20, 7), windows(10, 20, 7));
         assert_ne!(windows(10, 20, 7), windows(10, 20, 8));
 
-        let first = (0..1000)
-            .filter(|seed| windows(0, 1, *seed)[0].arm == Arm::A)
-            .count();
+        let first = (0..1000).filter(|seed| windows(0, 1, *seed)[0].arm == Arm::A).count();
         assert!((440..=560).contains(&first), "{first} of 1000");
     }
 }

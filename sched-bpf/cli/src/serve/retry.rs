@@ -20,7 +20,6 @@ pub struct Retry {
     failures: u32,
     attached: Option<Instant>,
     next: Option<Instant>,
-    /// Retries in all
     pub total: u64,
     /// It is not tried before a reload
     pub given_up: bool,

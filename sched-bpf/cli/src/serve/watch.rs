@@ -17,10 +17,7 @@ pub struct Watch {
 
 /// Return the nearest ancestor that exists.
 fn ancestor(path: &Path) -> Option<PathBuf> {
-    path.ancestors()
-        .skip(1)
-        .find(|dir| dir.is_dir())
-        .map(Path::to_path_buf)
+    path.ancestors().skip(1).find(|dir| dir.is_dir()).map(Path::to_path_buf)
 }
 
 impl Watch {
@@ -28,10 +25,7 @@ impl Watch {
     pub fn new() -> Result<Self> {
         let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
 
-        Ok(Self {
-            inotify: Inotify::init(flags).context("inotify")?,
-            dirs: BTreeMap::new(),
-        })
+        Ok(Self { inotify: Inotify::init(flags).context("inotify")?, dirs: BTreeMap::new() })
     }
 
     /// Watch for these paths and no others. True: one has appeared meanwhile.

@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tools/sched_bpf: the service, by itself and under systemd. As tool.sh, sched-bpf is the
-# one in PATH; the unit is that of SCHED_BPF_UNIT, by default beside the sources.
+# The service of sched-bpf, by itself and under systemd. sched-bpf is the one in PATH; the unit
+# is that of SCHED_BPF_UNIT, by default next to the sources.
 
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
 
-UNIT=${SCHED_BPF_UNIT:-tools/sched_bpf/sched-bpf.service}
+UNIT=${SCHED_BPF_UNIT:-sched-bpf/sched-bpf.service}
 WORK=$(mktemp -d)
 CONFIG=$WORK/config
 CGROUP=/sys/fs/cgroup/sched_bpf_service
-POLICIES=/sys/kernel/debug/sched/bpf/policies
+STATE=$WORK/state.json
+KNOBS=/sys/kernel/bpf_sched
 
 # pass NAME COMMAND...: it succeeds, soon.
 pass()
@@ -30,7 +31,7 @@ pass()
 	ktap_test_fail "$name"
 }
 
-# refused NAME PATTERN: the configuration is, with a line of this pattern.
+# refused NAME PATTERN: the configuration is refused with a line of this pattern.
 refused()
 {
 	pass "$1" sh -c "! sched-bpf check $CONFIG > $WORK/check 2>&1 && grep -E '$2' $WORK/check"
@@ -48,13 +49,17 @@ for p in json.load(sys.stdin)['policies']:
 
 metrics()
 {
-	python3 -c "
-import socket
-s = socket.socket(socket.AF_UNIX)
-s.connect('$1')
-s.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
-while data := s.recv(65536):
-    print(data.decode(), end='')"
+	sched-bpf metrics --state "$STATE"
+}
+
+# within_a_second FILE PATTERN: such a line appears.
+within_a_second()
+{
+	for _ in {1..20}; do
+		grep -qE -e "$2" "$1" && return
+		sleep 0.05
+	done
+	return 1
 }
 
 has()
@@ -87,107 +92,139 @@ cleanup()
 {
 	kill "$service" 2> /dev/null
 	[ -z "$init" ] || kill "$init" 2> /dev/null
-	rmdir "$CGROUP" 2> /dev/null
+	rmdir "$CGROUP/inner" "$CGROUP" 2> /dev/null
+	echo 20 > "$KNOBS/max_share"
 	rm -rf "$WORK"
 }
 
 ktap_print_header
 if ! command -v sched-bpf > /dev/null; then
-	ktap_skip_all "no sched-bpf in PATH: make -C tools/sched_bpf"
+	ktap_skip_all "no sched-bpf in PATH: make -C sched-bpf"
 	exit "$KSFT_SKIP"
 fi
-ktap_set_plan 31
+ktap_set_plan 35
 trap cleanup EXIT
-mkdir -p "$CGROUP" "$CONFIG"
+mkdir -p "$CONFIG"
 : > "$WORK/log"
 
-refused no_config "no configuration there; a file NAME.toml is expected"
+refused no_config "no configuration; make a file NAME.toml"
 write_config "colour = 1"
 refused unknown_key \
 	"10-test.toml: line [0-9], .colour = 1.: unknown field .colour., expected one of"
-write_config "options = { cap_ns = \"x\" }"
-refused bad_option "line [0-9], .options = .*cap_ns.*: a number, true or false is expected"
+write_config "options = { cap_ns = 1.5 }"
+refused bad_option "line [0-9], .options = .*cap_ns.*: give a number, true, false, or a time"
 write_config "options = { x = 1 }"
-refused no_option "policy web: .*--set x=1: the policy that comes with sched-bpf has no"
-write_config "cap_ms = 200"
-refused bad_cap "10-test.toml: policy web: .*out of range; 1 to 100"
-write_config "cap_ms = 20"
-pass check has "1 policies, all load" sched-bpf check "$CONFIG"
-pass check_attaches_nothing is "" policy "['id']"
+refused no_option "policy web: policy protect: --set x=1: it has no options but --cap"
+write_config "cap = \"200ms\""
+refused bad_cap "policy web: policy protect: --cap 200ms: out of range; give 100us to 10ms"
+write_config "cap = \"8ms\""
+pass check has "policies: 1" sched-bpf check "$CONFIG"
+pass check_attaches_nothing is "" policy "['link']"
 
-echo mine > "$WORK/file"
-pass socket_is_a_file sh -c "! sched-bpf serve --config $CONFIG --socket $WORK/file &&
-	grep mine $WORK/file"
-
-sched-bpf serve --config "$CONFIG" --socket "$WORK/socket" > "$WORK/log" 2>&1 &
+# It starts though the cgroup is absent, and attaches within a second of its appearance.
+sched-bpf serve --config "$CONFIG" --state "$STATE" > "$WORK/log" 2>&1 &
 service=$!
-pass ready grep -q "^ready: 1 attached" "$WORK/log"
-id=$(policy "['id']")
-pass attached is "$CGROUP 20000000" policy "['target'], p['options']['cap_ns']"
-labels="id=\"$id\",policy=\"protect_cgroup\",hook=\"cfs_check_preempt_tick\",sign=\"zero\""
-pass metrics has "^sched_bpf_answers_total.$labels. [0-9]+$" \
-	metrics "$WORK/socket"
-pass metrics_end has "^# EOF$" metrics "$WORK/socket"
+pass ready_though_absent grep -q "^ready: 0 of 1 attached" "$WORK/log"
+mkdir "$CGROUP"
+pass attached_at_once within_a_second "$WORK/log" "^attached: web $CGROUP, link"
+pass attached is "$CGROUP 8000000" policy "['target'], p['options']['cap_ns']"
+link=$(policy "['link']")
+labels="name=\"web\",policy=\"protect_cgroup\",link=\"$link\",target=\"$CGROUP\""
+pass metrics_have_the_name \
+	has "^sched_bpf_results_total.$labels,hook=\"cfs_check_preempt_tick\",sign=\"zero\". [0-9]+$" \
+	metrics
 
-# The one that answers there outlives that this one does not wait for its answer.
-pass socket_is_taken sh -c "! sched-bpf serve --config $CONFIG --socket $WORK/socket &&
-	test -S $WORK/socket"
-
-# Replaced: the same attachment.
-write_config "cap_ms = 30"
+# Replaced: the same link.
+write_config "cap = \"9ms\""
 kill -HUP "$service"
-pass reloaded is "$id 30000000" policy "['id'], p['options']['cap_ns']"
-write_config "cap_ms = 300"
+pass reloaded is "$link 9000000" policy "['link'], p['options']['cap_ns']"
+write_config "cap = \"9m"
 kill -HUP "$service"
-pass bad_reload grep -q "not reloaded: .*out of range" "$WORK/log"
-pass not_reloaded is 1 grep -c "^reloaded" "$WORK/log"
-pass stays is "$id 30000000" policy "['id'], p['options']['cap_ns']"
+pass bad_reload grep -q "not reloaded: .*line [0-9]" "$WORK/log"
+write_config "cap = \"300ms\""
+kill -HUP "$service"
+pass bad_value_keeps_the_old grep -q "policy web .* was not replaced: .*out of range" "$WORK/log"
+pass stays is "$link 9000000" policy "['link'], p['options']['cap_ns']"
 
-# Detached by the kernel: reported, and the service goes on.
+# It reloads though another cgroup is absent.
+cat > "$CONFIG/20-other.toml" << END
+[[policy]]
+name = "inner"
+file = "batch"
+shadow = true
+cgroups = ["$CGROUP/inner"]
+END
+write_config "cap = \"9ms\""
+kill -HUP "$service"
+pass reloads_though_absent grep -q "^reloaded: 1 of 2 attached" "$WORK/log"
+mkdir "$CGROUP/inner"
+pass inner_attached_at_once within_a_second "$WORK/log" "^attached: inner $CGROUP/inner, link"
+rmdir "$CGROUP/inner"
+pass inner_removed grep -q "policy inner .*was detached: its cgroup .*/inner was removed" "$WORK/log"
+
+# Detached by the kernel: reported, and attached again within a second.
 rmdir "$CGROUP"
 pass cgroup_removed grep -q "policy web .* was detached: its cgroup $CGROUP was removed" "$WORK/log"
-pass metrics_detached has "^sched_bpf_service_attached.name=\"web $CGROUP\". 0$" \
-	metrics "$WORK/socket"
-
-# And attached again, as soon as there is a cgroup of this name.
+pass metrics_detached has "^sched_bpf_service_in_force.name=\"web\",target=\"$CGROUP\". 0$" metrics
+: > "$WORK/log"
 mkdir "$CGROUP"
-pass attached_again grep -q "^attached again: web $CGROUP, link" "$WORK/log"
-pass metrics_retries has "^sched_bpf_service_retries_total.name=\"web $CGROUP\". 1$" \
-	metrics "$WORK/socket"
+pass attached_again_at_once within_a_second "$WORK/log" "^attached: web $CGROUP, link"
 
-# But what somebody detaches is to stay so.
-link=$(sed -n 's/^attached again: .* link //p' "$WORK/log")
+# A policy that another process detached stays so until a reload.
+link=$(policy "['link']")
 "$DIR/bpftool" link detach id "$link"
-pass stays_detached grep -q "by another process.*it stays so until a reload" "$WORK/log"
-pass metrics_given_up has "^sched_bpf_service_given_up.name=\"web $CGROUP\". 1$" \
-	metrics "$WORK/socket"
-write_config "cap_ms = 20"
+pass stays_detached grep -q "detached by another process; it stays so until a reload" "$WORK/log"
+pass metrics_given_up has "^sched_bpf_service_given_up.name=\"web\",target=\"$CGROUP\". 1$" metrics
 kill -HUP "$service"
 pass reload_attaches is "$CGROUP" policy "['target']"
-kill "$service"
-pass ended sh -c "! grep -q protect_cgroup $POLICIES"
 
-# Under systemd: a manager of its own, as the first process is another here. It takes the
-# machine for one of systemd by the directory in /run.
+# After an update, a policy that is over its budget is blamed by its own name, and tried again.
+rm "$CONFIG/20-other.toml"
+cat > "$CONFIG/10-test.toml" << END
+[[policy]]
+name = "web"
+file = "$DIR/slow.bpf.o"
+cgroups = ["$CGROUP"]
+END
+: > "$WORK/log"
+kill -HUP "$service"
+pass replaced_by_slow grep -q "^replaced: web $CGROUP, link" "$WORK/log"
+echo 1 > "$KNOBS/max_share"
+(echo 0 > "$CGROUP/cgroup.procs"; exec timeout 60 sh -c 'while :; do :; done') &
+hog=$!
+pass over_budget grep -q "policy web $CGROUP was disabled: it took more .* tried again in" "$WORK/log"
+pass tried_again grep -q "^attached: web $CGROUP, link" "$WORK/log"
+kill "$hog"
+wait "$hog" 2> /dev/null
+echo 20 > "$KNOBS/max_share"
+kill "$service"
+wait "$service"
+pass ended sh -c "sched-bpf list | grep -q 'no policy is attached'"
+pass ended_state sh -c "! test -e $STATE"
+
+# Under systemd: a manager of its own, as the first process is another here. It recognizes
+# systemd by the directory in /run.
 if [ -x /usr/lib/systemd/systemd ] && [ -f "$UNIT" ]; then
 	export XDG_RUNTIME_DIR=$WORK/run
 	units=$XDG_RUNTIME_DIR/systemd/user
-	mkdir -p "$CGROUP" /etc/sched_bpf /run/systemd/system "$units"
-	write_config "cap_ms = 20"
+	STATE=$XDG_RUNTIME_DIR/sched_bpf/state.json
+	mkdir -p /etc/sched_bpf /run/systemd/system "$units"
+	write_config "cap = \"8ms\""
 	cp "$CONFIG"/*.toml /etc/sched_bpf/
-	sed "s|/usr/local/bin/sched-bpf|$(command -v sched-bpf)|" "$UNIT" \
-		> "$units/sched-bpf.service"
+	# A manager of a user cannot set up most of the sandbox.
+	sed -e "s|/usr/local/bin/sched-bpf|$(command -v sched-bpf)|" -e '/^\(Protect\|Private\|Restrict[A-Z]\|Capab\|Limit\)/d' \
+		"$UNIT" > "$units/sched-bpf.service"
 	printf '[Unit]\nWants=sched-bpf.service\n' > "$units/sched-bpf-test.target"
 	HOME=$WORK /usr/lib/systemd/systemd --user --unit=sched-bpf-test.target > "$WORK/log" 2>&1 &
 	init=$!
 	pass systemd_active is active systemctl --user is-active sched-bpf
-	id=$(policy "['id']")
-	sed -i 's/20/40/' /etc/sched_bpf/10-test.toml
+	link=$(policy "['link']")
+	sed -i 's/8ms/9ms/' /etc/sched_bpf/10-test.toml
 	pass systemd_reload systemctl --user reload sched-bpf
-	pass systemd_replaced is "$id 40000000" policy "['id'], p['options']['cap_ns']"
+	pass systemd_replaced is "$link 9000000" policy "['link'], p['options']['cap_ns']"
 	systemctl --user kill -s KILL sched-bpf
 	pass systemd_restarted is active systemctl --user is-active sched-bpf
-	pass systemd_metrics has "^# EOF" metrics "$XDG_RUNTIME_DIR/sched_bpf/metrics"
+	pass systemd_metrics has "^sched_bpf_service_in_force.name=\"web\".* 1$" metrics
 	pass systemd_restarts has "^NRestarts=1$" systemctl --user show -p NRestarts sched-bpf
 	rm -rf /etc/sched_bpf
 else

@@ -1,16 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tools/sched_bpf: each policy that comes with it does what it is for, beside what the same
-# load does without. As tool.sh, sched-bpf is the one in PATH; it has its policies and
-# sched-bpf-load beside it.
+# Each bundled policy of sched-bpf does what it is for, compared with the same load without it.
+# sched-bpf and sched-bpf-load are those in PATH.
 
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
 
-BPFTOOL=$DIR/bpftool
-POLICIES=$(dirname "$(readlink -f "$(command -v sched-bpf)")")/../policies
 OUT=$(mktemp)
-CGROUP=/sys/fs/cgroup/sched_bpf_shipped
 SECONDS_OF_LOAD=4
 
 # with POLICY COMMAND...: while it is attached, which is POLICY's file and options.
@@ -20,7 +16,7 @@ with()
 	shift
 
 	# shellcheck disable=SC2086 # several words
-	sched-bpf attach $policy --all --keep > "$OUT" 2>&1 || cat "$OUT" >&2
+	sched-bpf attach $policy --all --pin > "$OUT" 2>&1 || cat "$OUT" >&2
 	"$@"
 	sched-bpf detach --all > "$OUT" 2>&1 || cat "$OUT" >&2
 }
@@ -62,14 +58,11 @@ served()
 		awk '/^function/ { sum += $2 } END { printf "%d", sum / 1e6 }'
 }
 
-# worst_wait: of hogs in one cgroup, in microseconds, beside a service in another.
+# worst_wait: of CPU-bound threads next to a service, in microseconds.
 worst_wait()
 {
-	sched-bpf-load hogs --count 4 --seconds "$SECONDS_OF_LOAD" \
-		--cgroup "$CGROUP/hogs" > "$OUT.hogs" &
-	sched-bpf-load serve --seconds "$SECONDS_OF_LOAD" --cgroup "$CGROUP/service" > "$OUT"
-	wait $!
-	awk '$1 == "wait_max_us" { print $2 }' "$OUT.hogs"
+	sched-bpf-load requests --load 40 --seed 1 --seconds "$SECONDS_OF_LOAD" --weight 100 |
+		awk '/^bystander/ && $3 > most { most = $3 } END { printf "%d", most / 1e3 }'
 }
 
 # Programs in bash: sleep and run shortly, or for some ms now and then, or run.
@@ -131,47 +124,42 @@ alone()
 ktap_print_header
 ktap_set_plan 10
 
-# wakee beside its waker
+# A wakee runs on the CPU of its waker.
 beside()
 {
 	seq 100000 | cat | cat > /dev/null
-	"$BPFTOOL" sched show name beside
+	sched-bpf list --json
 }
-if grep -qE "cfs_select_cpu .*positive [1-9]" <<< "$(with "$POLICIES/beside.bpf.o" beside)"; then
+if grep -qE '"positive": [1-9]' <<< "$(with beside beside)"; then
 	ktap_test_pass beside
 else
 	ktap_test_fail beside
 fi
 
 # Short functions end earlier, whether their lengths are known or guessed.
-less announced 75 "$(with "$POLICIES/announced.bpf.o" functions --announce map)" "$(functions)"
+less announced 75 "$(with "announced" functions --announce map)" "$(functions)"
 
-# Who wakes up waits less, though nobody is told who that will be; and threads of a service
-# that wake each other get all of their share.
-less learned 85 "$(with "$POLICIES/learned.bpf.o" mix)" "$(mix)"
-less learned_full_load 95 "$(served requests)" "$(with "$POLICIES/learned.bpf.o" served requests)"
+# Wakees wait less, though none is declared interactive; and threads of a service that wake
+# each other get all of their share.
+less learned 85 "$(with "learned" mix)" "$(mix)"
+less learned_full_load 95 "$(served requests)" "$(with "learned" served requests)"
 
-# Who holds a lock goes on, so that the others can.
-less holder 85 "$(served locks)" "$(with "$POLICIES/holder.bpf.o" served locks --hint map)"
+# A holder of a lock runs on, so that the others can.
+less holder 85 "$(served locks)" "$(with "holder" served locks --hint)"
 
 # Few CPUs for little work: back to CPU 0 as soon as that is idle.
-less pack 75 "$(with "$POLICIES/pack.bpf.o" pack)" "$(pack)"
+less pack 75 "$(with "pack" pack)" "$(pack)"
 
 # They prefer CPU 1, and take CPU 0 as well where both are needed.
-prefer="$POLICIES/prefer.bpf.o --set cpus=2"
+prefer="prefer --set cpus=2"
 less prefer 40 "$(alone)" "$(with "$prefer" run_on_1 0 "$SLEEPER")"
 less prefer_spills 150 "$(with "$prefer" run_on_1 0 "$HOG" "$HOG")" "$(run_on_1 0 "$HOG" "$HOG")"
 
-# One in the shadow changes nothing, nor one that was attached before.
-mkdir "$CGROUP"
-for cgroup in "${CGROUP%/*}" "$CGROUP"; do echo +cpu > "$cgroup/cgroup.subtree_control"; done
-mkdir "$CGROUP/hogs" "$CGROUP/service"
+# A policy in shadow mode changes nothing, nor does one that was detached.
 # The longest wait of a run: the longer of two, as one may be lucky.
 stock=$(printf "%s\n" "$(worst_wait)" "$(worst_wait)" | sort -n | tail -n 1)
-less shadow 200 "$(with "$POLICIES/learned.bpf.o --shadow" worst_wait)" "$stock"
+less shadow 200 "$(with "learned --shadow" worst_wait)" "$stock"
 less after_the_shadow 200 "$(worst_wait)" "$stock"
-rmdir "$CGROUP/hogs" "$CGROUP/service" "$CGROUP"
-echo -cpu > "${CGROUP%/*}/cgroup.subtree_control"
 
 # Maps for programs that may come later.
 rm /sys/fs/bpf/announced /sys/fs/bpf/holding
