@@ -199,14 +199,14 @@ int main(int argc, char *argv[])
 	printf("\n");
 	measure("no policy", NULL);
 
-	links[0] = attach(skel->maps.empty, CGROUP_ROOT);
+	links[0] = attach(skel->maps.bpf_empty, CGROUP_ROOT);
 	measure("1 policy in BPF", "bpf_empty");
-	links[1] = attach(skel->maps.empty, CGROUP_ROOT);
+	links[1] = attach(skel->maps.bpf_empty, CGROUP_ROOT);
 	measure("2 policies in BPF", "bpf_empty");
 	bpf_link__destroy(links[1]);
 	bpf_link__destroy(links[0]);
 
-	links[0] = attach(skel->maps.empty_shadow, CGROUP_ROOT);
+	links[0] = attach(skel->maps.shadow_empty, CGROUP_ROOT);
 	measure("1 policy in BPF, shadow mode", "shadow_empty");
 	bpf_link__destroy(links[0]);
 
@@ -218,13 +218,13 @@ int main(int argc, char *argv[])
 	}
 
 	for (i = 0; i < OTHERS; i++)
-		links[i] = attach(skel->maps.empty, other);
+		links[i] = attach(skel->maps.bpf_empty, other);
 	measure("64 policies in BPF, of another cgroup", NULL);
 	for (i = 0; i < OTHERS; i++)
 		bpf_link__destroy(links[i]);
 
-	bpf_map__set_autoattach(skel->maps.empty, false);
-	bpf_map__set_autoattach(skel->maps.empty_shadow, false);
+	bpf_map__set_autoattach(skel->maps.bpf_empty, false);
+	bpf_map__set_autoattach(skel->maps.shadow_empty, false);
 	if (empty__attach(skel))
 		fail("fentry");
 	sleep_ms(SETTLE_MS);

@@ -4,64 +4,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-SEC("struct_ops")
-int BPF_PROG(empty_wakeup, struct task_struct *curr, struct task_struct *p)
-{
-	return 0;
-}
+#include "hooks.h"
 
-SEC("struct_ops")
-int BPF_PROG(empty_entity, struct sched_entity *curr, struct sched_entity *se)
-{
-	return 0;
-}
-
-SEC("struct_ops")
-int BPF_PROG(empty_tick, struct sched_entity *curr, unsigned long delta_exec)
-{
-	return 0;
-}
-
-SEC("struct_ops")
-int BPF_PROG(empty_slice, struct sched_entity *se, u64 slice)
-{
-	return 0;
-}
-
-SEC("struct_ops")
-int BPF_PROG(empty_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu)
-{
-	return 0;
-}
-
-SEC("struct_ops")
-int BPF_PROG(empty_migrate, struct task_struct *p, u64 src_cpu, u64 dst_cpu, u64 hot)
-{
-	return 0;
-}
-
-SEC(".struct_ops.link")
-struct bpf_sched_ops empty = {
-	.cfs_check_preempt_wakeup	= (void *)empty_wakeup,
-	.cfs_wakeup_preempt_entity	= (void *)empty_entity,
-	.cfs_check_preempt_tick		= (void *)empty_tick,
-	.cfs_slice			= (void *)empty_slice,
-	.cfs_select_cpu			= (void *)empty_select,
-	.cfs_can_migrate		= (void *)empty_migrate,
-	.name				= "bpf_empty",
-};
-
-SEC(".struct_ops.link")
-struct bpf_sched_ops empty_shadow = {
-	.cfs_check_preempt_wakeup	= (void *)empty_wakeup,
-	.cfs_wakeup_preempt_entity	= (void *)empty_entity,
-	.cfs_check_preempt_tick		= (void *)empty_tick,
-	.cfs_slice			= (void *)empty_slice,
-	.cfs_select_cpu			= (void *)empty_select,
-	.cfs_can_migrate		= (void *)empty_migrate,
-	.flags				= BPF_SCHED_F_SHADOW,
-	.name				= "shadow_empty",
-};
+HOOKS(empty, 0)
+OPS(bpf_empty, empty, 0);
+OPS(shadow_empty, empty, BPF_SCHED_F_SHADOW);
 
 /* The mechanism of the first proposal. */
 SEC("fentry/wakeup_preempt_fair")
