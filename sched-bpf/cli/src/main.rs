@@ -30,9 +30,6 @@ use output::Output;
 /// Exit status for errors.
 const ERROR: u8 = 2;
 
-/// Exit status of `run` for faults that are not those of the command, as of timeout(1).
-const RUN_ERROR: u8 = 125;
-
 fn act(action: &Action, out: Output) -> Result<ExitCode> {
     match action {
         Action::Run(args) => return run::run(args),
@@ -69,7 +66,7 @@ fn main() -> ExitCode {
     act(&action, Output { json }).unwrap_or_else(|e| {
         output::print_error(&format!("{e:#}"));
         ExitCode::from(match action {
-            Action::Run(_) => RUN_ERROR,
+            Action::Run(_) => run::ERROR,
             _ => ERROR,
         })
     })

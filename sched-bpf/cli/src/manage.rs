@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{bail, Context, Result};
 use sched_bpf_core::bundled::{BUNDLED, PROTECT};
 use sched_bpf_core::object::{Opened, Source};
-use sched_bpf_core::{pins, state};
+use sched_bpf_core::{pins, snapshot, state};
 use serde::Serialize;
 
 use crate::args::{DetachArgs, InspectArgs, ReplaceArgs};
@@ -165,7 +165,7 @@ struct Status {
 
 /// Show the state of all.
 pub fn status(out: Output) -> Result<ExitCode> {
-    let all = state::read()?;
+    let all = snapshot::policies()?;
     let disabled = all.iter().filter(|policy| policy.is_disabled());
     let status = Status {
         enabled: state::enabled()?,

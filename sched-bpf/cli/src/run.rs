@@ -21,7 +21,9 @@ use crate::output::{print_error, Output};
 use crate::request::{self, require_policies};
 use crate::signals::Signals;
 use crate::wait::{wait, Event};
-use crate::RUN_ERROR;
+
+/// Exit status of `run` for faults that are not those of the command, as of timeout(1).
+pub const ERROR: u8 = 125;
 
 /// Attach the policy, run the command, detach.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -83,7 +85,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     drop(own);
 
     Ok(ExitCode::from(match status {
-        0 if lost => RUN_ERROR,
+        0 if lost => ERROR,
         status => status,
     }))
 }

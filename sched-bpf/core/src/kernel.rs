@@ -8,7 +8,8 @@ use anyhow::{ensure, Context, Result};
 use libbpf_rs::btf::{types::Struct, Btf};
 use procfs::process::Process;
 
-use crate::ops::OPS;
+/// The struct that policies fill in.
+pub const OPS: &str = "bpf_sched_ops";
 
 /// The types of the running kernel.
 const BTF: &str = "/sys/kernel/btf/vmlinux";

@@ -335,7 +335,7 @@ impl Opened {
             !loaded.is_empty(),
             "no policy in it: neither a struct {} in SEC(\".struct_ops.link\") nor a program in \
              SEC(\"{SEC_PREFIX}<hook>\")",
-            ops::OPS
+            kernel::OPS
         );
         Ok(Policies { ops: loaded, _object: object })
     }
@@ -360,8 +360,8 @@ impl Own {
         };
         let of = btf
             .type_by_id::<Struct>(TypeId::from(type_id))
-            .filter(|of| of.name() == Some(OsStr::new(ops::OPS)))
-            .with_context(|| format!("not a struct {}", ops::OPS))?;
+            .filter(|of| of.name() == Some(OsStr::new(kernel::OPS)))
+            .with_context(|| format!("not a struct {}", kernel::OPS))?;
         ensure!(links, "it has no link: put it in SEC(\".struct_ops.link\")");
 
         let mut size = 0;

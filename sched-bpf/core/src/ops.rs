@@ -15,11 +15,8 @@ use libbpf_rs::btf::types::{MemberAttr, Ptr, Struct};
 use libbpf_rs::btf::{Btf, HasSize};
 use libbpf_rs::libbpf_sys as sys;
 
-use crate::kernel;
+use crate::kernel::{self, OPS};
 use crate::link::{done, owned};
-
-/// The struct that policies fill in.
-pub const OPS: &str = "bpf_sched_ops";
 
 /// The value of its map.
 const VALUE: &str = "bpf_struct_ops_bpf_sched_ops";

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use libbpf_rs::btf::types::{FuncProto, Ptr, Struct};
 use libbpf_rs::btf::{Btf, BtfType, ReferencesType};
 
-use crate::ops::OPS;
+use crate::kernel::OPS;
 
 const LOAD_FAILED: &str = "': BPF program load failed";
 

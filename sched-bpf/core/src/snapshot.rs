@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use libbpf_rs::btf::types::DataSec;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys as sys;
@@ -14,7 +14,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde::Serialize;
 
 use crate::cgroup::Names;
-use crate::link::{done, order, owned};
+use crate::link::{done, order, owned, Link};
 use crate::object;
 use crate::ops::Layout;
 use crate::state::{self, Policy};
@@ -43,10 +43,25 @@ pub struct Snapshot {
     pub policies: Vec<Seen>,
 }
 
+/// Read all attached policies: those of links, oldest first, then those of modules.
+pub fn policies() -> Result<Vec<Policy>> {
+    let mut all = Vec::new();
+
+    state::require_knobs()?;
+    for id in Link::ids().context("links (CAP_SYS_ADMIN is needed)")? {
+        // It may have gone meanwhile.
+        if let Ok(link) = Link::by_id(id) {
+            all.extend(link.policy()?.1);
+        }
+    }
+    all.extend(state::modules()?);
+    Ok(all)
+}
+
 impl Snapshot {
     /// Take one.
     pub fn take() -> Result<Self> {
-        let all = state::read()?;
+        let all = policies()?;
         let names = Names::of(all.iter().map(|policy| policy.cgroup));
         let layout = Layout::of_kernel().ok();
 

@@ -10,8 +10,6 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 use serde::Serialize;
 
-use crate::link::Link;
-
 /// Policies of kernel modules.
 const MODULES: &str = "/sys/kernel/debug/sched/bpf/modules";
 
@@ -177,28 +175,17 @@ fn parse_modules(text: &str) -> Result<Vec<Policy>> {
     Ok(all)
 }
 
-/// Read all attached policies: those of links, oldest first, then those of modules.
-pub fn read() -> Result<Vec<Policy>> {
-    let mut all = Vec::new();
-
-    require_knobs()?;
-    for id in Link::ids().context("links (CAP_SYS_ADMIN is needed)")? {
-        // It may have gone meanwhile.
-        let Ok(link) = Link::by_id(id) else {
-            continue;
-        };
-        all.extend(link.policy()?.1);
-    }
+/// Read the policies of modules; none without debugfs or without support for modules.
+pub(crate) fn modules() -> Result<Vec<Policy>> {
     match fs::read_to_string(MODULES) {
-        Ok(text) => all.extend(parse_modules(&text).context(MODULES)?),
-        // Without debugfs, or without support for modules.
-        Err(e) if e.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(e).context(MODULES),
+        Ok(text) => parse_modules(&text).context(MODULES),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e).context(MODULES),
     }
-    Ok(all)
 }
 
-fn require_knobs() -> Result<()> {
+/// Check that the kernel has the hooks.
+pub(crate) fn require_knobs() -> Result<()> {
     if !Path::new(KNOBS).exists() {
         bail!(
             "{KNOBS} does not exist: this kernel has no scheduler hooks for BPF; boot one that \

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{ensure, Context, Result};
-use sched_bpf_core::state::{self, Policy as Attached};
+use sched_bpf_core::snapshot::policies;
+use sched_bpf_core::state::Policy as Attached;
 
 use crate::cgroup::kernel_path;
 use crate::child::Child;
@@ -56,7 +57,7 @@ impl Policy {
     }
 
     fn attach_by(command: &mut Command) -> Result<Self> {
-        let before = state::read()?;
+        let before = policies()?;
         let mut loader = Child::spawn("loader", command)?;
 
         loader.line()?;
@@ -70,14 +71,14 @@ impl Policy {
         let words = spec.replace("{cgroup}", &path.display().to_string());
         let words: Vec<String> = words.split_whitespace().map(ToString::to_string).collect();
         let name = words.first().context("--module without a name")?.clone();
-        let before = state::read()?;
+        let before = policies()?;
 
         modprobe(&words)?;
         Self::new(Holder::Module(Module(name)), &before)
     }
 
     fn new(holder: Holder, before: &[Attached]) -> Result<Self> {
-        let attached = new_one(before, &state::read()?)?;
+        let attached = new_one(before, &policies()?)?;
         let name = match &holder {
             Holder::Module(_) => format!("rust {}", attached.name),
             Holder::Loader(_) => attached.name.clone(),
@@ -88,7 +89,7 @@ impl Policy {
 
     /// Fails if it was never called, or was disabled.
     pub fn was_called(&self) -> Result<()> {
-        let all = state::read()?;
+        let all = policies()?;
         let own = all.iter().find(|policy| policy.is_same(&self.attached));
         let own = own.context("the policy is not attached any more")?;
 
@@ -104,7 +105,7 @@ impl Policy {
             Holder::Module(module) => drop(module),
         }
         ensure!(
-            !state::read()?.iter().any(|policy| policy.is_same(&self.attached)),
+            !policies()?.iter().any(|policy| policy.is_same(&self.attached)),
             "policy {} is still attached after its loader or its module has gone",
             self.name
         );

@@ -10,16 +10,41 @@ use sched_bpf_statistics::{interval, Estimate};
 use serde::Serialize;
 
 use super::measure::Measured;
+use super::plan::{Arm, Phase, Window};
 use crate::metric::Metric;
 
 /// The probability with which an interval misses the truth.
 pub const ALPHA: f64 = 0.05;
+
+/// A window that was measured.
+pub struct Seen {
+    pub window: Window,
+    /// Its begin, in seconds from the begin of the trial
+    pub at_s: f64,
+    /// False if the trial ended in it
+    pub whole: bool,
+    pub measured: Measured,
+}
 
 /// The measurements of a block.
 pub struct Block {
     pub a: Measured,
     /// Under B, or under A again
     pub b: Measured,
+}
+
+/// Return the whole blocks of a phase, in order.
+pub fn blocks(seen: &[Seen], phase: Phase) -> Vec<Block> {
+    let of = |arm| {
+        seen.iter().filter(move |s| s.whole && s.window.phase == phase && s.window.arm == arm)
+    };
+
+    of(Arm::A)
+        .filter_map(|a| {
+            let b = of(Arm::B).find(|b| b.window.block == a.window.block)?;
+            Some(Block { a: a.measured.clone(), b: b.measured.clone() })
+        })
+        .collect()
 }
 
 /// A metric under both arms.
@@ -185,5 +210,27 @@ mod tests {
         assert!((c.change.value + 2.0).abs() < 1e-9 && !c.ratio);
         assert_eq!(of(PRIMARY).unwrap().left_out, 1);
         assert!(compare(Metric::WaitMsPerS, &[], ALPHA).is_none());
+    }
+
+    #[test]
+    fn only_whole_blocks() {
+        let seen = |block, arm, throughput, whole| Seen {
+            window: Window { phase: Phase::Trial, block, arm },
+            at_s: 0.0,
+            whole,
+            measured: measured(&[], throughput),
+        };
+        let all = [
+            seen(0, Arm::B, 1.0, true),
+            seen(0, Arm::A, 2.0, true),
+            seen(1, Arm::A, 3.0, true),
+            seen(1, Arm::B, 4.0, false),
+        ];
+        let whole = blocks(&all, Phase::Trial);
+        let throughput = |m: &Measured| Metric::ThroughputPerS.of(std::iter::once(m));
+
+        assert_eq!(whole.len(), 1);
+        assert_eq!(throughput(&whole[0].b), Some(1.0));
+        assert!(blocks(&all, Phase::Same).is_empty());
     }
 }

@@ -26,11 +26,11 @@ use crate::output::{Output, Progress};
 use crate::request::{self, require_policies};
 use crate::signals::Signals;
 use crate::wait::{wait, Event, LOOK};
-use analysis::Block;
+use analysis::{blocks, Seen};
 use arms::Arms;
 use measure::{Measured, Reading, Sources};
-use plan::{Arm, Phase, Window};
-use report::{End, Report, Seen};
+use plan::{Phase, Window};
+use report::{End, Report};
 
 /// Wait until `end`; an event before that ends the trial.
 fn ended(signals: &Signals, attached: &[Attached], end: Instant) -> Result<Option<End>> {
@@ -155,20 +155,6 @@ impl Trial<'_> {
     }
 }
 
-/// Return the whole blocks of a phase, in order.
-fn blocks(seen: &[Seen], phase: Phase) -> Vec<Block> {
-    let of = |arm| {
-        seen.iter().filter(move |s| s.whole && s.window.phase == phase && s.window.arm == arm)
-    };
-
-    of(Arm::A)
-        .filter_map(|a| {
-            let b = of(Arm::B).find(|b| b.window.block == a.window.block)?;
-            Some(Block { a: a.measured.clone(), b: b.measured.clone() })
-        })
-        .collect()
-}
-
 fn check(args: &AbArgs) -> Result<()> {
     let time = humantime::format_duration;
 
@@ -236,36 +222,15 @@ pub fn ab(args: &AbArgs, out: Output) -> Result<ExitCode> {
     let end = trial.windows(&plan).unwrap_or_else(|e| End::Failed(format!("{e:#}")));
     trial.arms.detach()?;
 
-    let report = Report::new(&trial, [name(&target), name(&measure)], seed, end);
+    let report = Report::new(
+        args,
+        &trial.arms,
+        &trial.sources.metrics(),
+        &trial.seen,
+        [name(&target), name(&measure)],
+        seed,
+        end,
+    );
     report.write(out)?;
     Ok(report.status())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::measure::tests::measured;
-    use super::*;
-    use crate::metric::Metric;
-
-    #[test]
-    fn only_whole_blocks() {
-        let seen = |block, arm, throughput, whole| Seen {
-            window: Window { phase: Phase::Trial, block, arm },
-            at_s: 0.0,
-            whole,
-            measured: measured(&[], throughput),
-        };
-        let all = [
-            seen(0, Arm::B, 1.0, true),
-            seen(0, Arm::A, 2.0, true),
-            seen(1, Arm::A, 3.0, true),
-            seen(1, Arm::B, 4.0, false),
-        ];
-        let whole = blocks(&all, Phase::Trial);
-        let throughput = |m: &Measured| Metric::ThroughputPerS.of(std::iter::once(m));
-
-        assert_eq!(whole.len(), 1);
-        assert_eq!(throughput(&whole[0].b), Some(1.0));
-        assert!(blocks(&all, Phase::Same).is_empty());
-    }
 }

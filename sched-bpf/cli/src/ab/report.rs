@@ -10,22 +10,13 @@ use anyhow::Result;
 use sched_bpf_statistics::Estimate;
 use serde::Serialize;
 
-use super::analysis::{self, Compared, ALPHA};
+use super::analysis::{self, blocks, Compared, Seen, ALPHA};
+use super::arms::Arms;
 use super::measure::Measured;
 use super::plan::{Arm, Phase, Window};
-use super::{blocks, Trial};
+use crate::args::AbArgs;
 use crate::metric::Metric;
 use crate::output::{print_error, Output};
-
-/// A window that was measured.
-pub struct Seen {
-    pub window: Window,
-    /// Its begin, in seconds from the begin of the trial
-    pub at_s: f64,
-    /// False if the trial ended in it
-    pub whole: bool,
-    pub measured: Measured,
-}
 
 /// Why a trial ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -102,16 +93,22 @@ pub struct Report {
 
 impl Report {
     /// Make that of a trial which has ended. `names` are target and measured tasks.
-    pub(super) fn new(trial: &Trial, names: [String; 2], seed: u64, end: End) -> Self {
-        let args = trial.args;
-        let metrics = trial.sources.metrics();
-        let same_blocks = blocks(&trial.seen, Phase::Same);
-        let same = analysis::same(&metrics, &same_blocks);
+    pub fn new(
+        args: &AbArgs,
+        arms: &Arms,
+        metrics: &[Metric],
+        windows: &[Seen],
+        names: [String; 2],
+        seed: u64,
+        end: End,
+    ) -> Self {
+        let same_blocks = blocks(windows, Phase::Same);
+        let same = analysis::same(metrics, &same_blocks);
         let same_passed =
             same_blocks.len() == args.aa_blocks as usize && analysis::differing(&same).is_empty();
         let compared = if same_passed && end == End::Planned {
-            let blocks = blocks(&trial.seen, Phase::Trial);
-            analysis::compare_all(&metrics, args.metric, &blocks)
+            let blocks = blocks(windows, Phase::Trial);
+            analysis::compare_all(metrics, args.metric, &blocks)
         } else {
             Vec::new()
         };
@@ -122,22 +119,21 @@ impl Report {
         let [target, measured] = names;
 
         Self {
-            a: trial.arms.name(Phase::Trial, Arm::A),
-            a_again: trial.arms.name(Phase::Same, Arm::B),
-            b: trial.arms.name(Phase::Trial, Arm::B),
+            a: arms.name(Phase::Trial, Arm::A),
+            a_again: arms.name(Phase::Same, Arm::B),
+            b: arms.name(Phase::Trial, Arm::B),
             target,
             measured,
             primary: args.metric,
             seed,
             window_s: args.window.as_secs_f64(),
             burn_in_s: args.burn_in.as_secs_f64(),
-            gap: trial.arms.has_gap(),
+            gap: arms.has_gap(),
             end,
             same_passed,
             same,
             trial: compared,
-            windows: trial
-                .seen
+            windows: windows
                 .iter()
                 .map(|seen| WindowRow {
                     window: seen.window,
