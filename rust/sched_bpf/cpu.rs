@@ -4,7 +4,7 @@
 //!
 //! No lock is taken, so a result may be outdated when it is used.
 //!
-//! C source: [`kernel/sched/bpf/cpus.c`](srctree/kernel/sched/bpf/cpus.c)
+//! C source: [`kernel/sched/bpf/kfuncs.c`](srctree/kernel/sched/bpf/kfuncs.c)
 
 use kernel::{
     bindings,

@@ -5,10 +5,12 @@
 //! A policy is a set of functions that the fair class calls at its decision points, such as "does
 //! this wakee preempt the current task?". It supplies inputs only: EEVDF still picks the next task
 //! and tracks lag, and the kernel checks every return value. A module registers a [`Policy`] by a
-//! [`Registration`]. Policies in Rust and BPF programs have the same hooks, bounds, counters, shadow
-//! mode and kill switch; see [`Documentation/scheduler/sched-bpf-rust.rst`].
+//! [`Registration`]. Policies in Rust have the hooks, bounds, counters, shadow mode and kill switch
+//! of BPF programs.
 //!
 //! C header: [`include/linux/bpf_sched.h`](srctree/include/linux/bpf_sched.h)
+//!
+//! Reference: <https://docs.kernel.org/scheduler/sched-bpf-rust.html>
 //!
 //! # Examples
 //!
@@ -56,8 +58,6 @@
 //!     }
 //! }
 //! ```
-//!
-//! [`Documentation/scheduler/sched-bpf-rust.rst`]: srctree/Documentation/scheduler/sched-bpf-rust.rst
 
 #![no_std]
 // Please see https://github.com/Rust-for-Linux/linux/issues/2 for details on the unstable

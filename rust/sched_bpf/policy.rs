@@ -29,9 +29,11 @@ use kernel::{
 /// The functions of a policy, each of which is a hook of `struct bpf_sched_ops`.
 ///
 /// A hook that is not implemented leaves its member NULL, which costs nothing. The hooks are called
-/// on several CPUs at the same time, with interrupts off and a raw spinlock held: they must be short
-/// and must not sleep. A policy has no instance. Its state is in statics, in module parameters and
-/// in [`TaskStorage`](super::TaskStorage).
+/// on several CPUs at the same time, with interrupts off and a raw spinlock held. They must be
+/// short and must not sleep.
+///
+/// A policy has no instance. Its state is in statics, in module parameters and in
+/// [`TaskStorage`](super::TaskStorage).
 ///
 /// The arguments are valid for the call only. What a return value does, and when it is rejected, is
 /// described for each member of `struct bpf_sched_ops`.

@@ -17,9 +17,9 @@
  *	ioctl(fd, SCHED_HINT_LOCK);
  *	ioctl(fd, SCHED_HINT_UNLOCK);
  *		The thread took or is about to take a lock that others wait for; it released it.
- *		Locks nest. Meanwhile its slice is extended, up to hold_us, wakees do not preempt
- *		it, and it preempts at a wakeup. EINVAL for an UNLOCK without a LOCK; EAGAIN for
- *		more than 1000 locks.
+ *		Locks nest. Meanwhile its slice is extended at ticks until it has run for hold_us,
+ *		wakees do not preempt it, and it preempts at a wakeup. EINVAL for an UNLOCK without
+ *		a LOCK; EAGAIN for more than 1000 locks.
  *
  * ENOMEM if there is no memory for the first hint of a thread. Shares of the CPU do not depend
  * on hints, and a hint that is not true costs the thread that gives it: what it runs too long it

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! A hint is an input of EEVDF, so it does not change shares of the CPU, and the kernel clamps it
-//! as any policy's. `hold_us` limits in addition how long a slice is extended for a lock.
+//! as any policy's. `hold_us` limits in addition how long a slice is extended for a lock: by so
+//! much, and up to the next tick, a thread can make others wait longer than by `sched_setattr()`.
 
 use kernel::{
     debugfs,
@@ -79,7 +80,7 @@ module! {
 }
 
 /// How long the slice of a thread is extended while it holds a lock, in microseconds.
-static HOLD_US: Atomic<u32> = Atomic::new(3_000);
+static HOLD_US: Atomic<u32> = Atomic::new(1_000);
 
 /// The hints of a thread. Only the thread itself writes to them.
 #[derive(Zeroable)]

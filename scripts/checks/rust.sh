@@ -43,7 +43,8 @@ misuse_does_not_compile() {
 		awk -v out="$out" -v uses="$top/scripts/compile-fail/frame/uses.rs" '
 			/^ *\/\/[\/!] ```ignore$/ {
 				file = out "/example" ++n ".rs"
-				print FILENAME ~ /lib\.rs$/ ? "" : "#![allow(dead_code, missing_docs)]\ninclude!(\"" uses "\");" >file
+				if (FILENAME !~ /lib\.rs$/)
+					print "#![allow(dead_code, missing_docs)]\ninclude!(\"" uses "\");" >file
 				next
 			}
 			/^ *\/\/[\/!] ```/ { file = "" }
