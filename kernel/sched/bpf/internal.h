@@ -54,7 +54,7 @@ enum bpf_sched_reason {
  * @negative: results below 0
  * @positive: results above 0
  * @rejected: results that were rejected or clamped, per reason
- * @differ: results in shadow mode that would have changed the default
+ * @differ: results in shadow mode that would have been applied
  * @timed_jiffy: when it was last timed
  * @timed_calls: @calls then
  * @timed_ns: the time that it took
@@ -165,8 +165,8 @@ static __always_inline bool bpf_sched_end(const struct bpf_sched_ops *ops,
 }
 
 /*
- * Return true if a result that changes the default is to be applied. In shadow mode
- * it is counted, and the next policy is called.
+ * Return true if a result that passed the checks is to be applied. In shadow mode it
+ * is counted, and the next policy is called.
  */
 static inline bool bpf_sched_apply(const struct bpf_sched_ops *ops, struct bpf_sched_counters *c)
 {
@@ -203,29 +203,12 @@ bpf_sched_call_cgroup(struct cgroup *cgrp, struct cgroup *called, bpf_sched_fn f
 	return false;
 }
 
-/**
- * bpf_sched_call() - call a hook of the policies that apply to a task
- * @rq: the rq whose lock is held, or NULL
- * @p: the task
- * @other: the other task of a wakeup, or NULL; policies that apply to both are
- *	   called once
- * @fn: calls the hook
- * @arg: its argument
- *
- * Context: interrupts are off.
- */
+/* Call @fn for the policies that apply to @p, then for those that apply to @other only. */
 static __always_inline void
-bpf_sched_call(struct rq *rq, struct task_struct *p, struct task_struct *other,
-	       bpf_sched_fn fn, void *arg)
+bpf_sched_call_all(struct task_struct *p, struct task_struct *other, bpf_sched_fn fn, void *arg)
 {
 	struct cgroup *cgrp, *other_cgrp;
 	struct bpf_sched_module *mod;
-
-	if (unlikely(!READ_ONCE(bpf_sched_on)))
-		return;
-
-	guard(rcu)();
-	this_cpu_write(bpf_sched_rq, rq);
 
 	cgrp = task_dfl_cgroup(p);
 	other_cgrp = other ? task_dfl_cgroup(other) : cgrp;
@@ -243,6 +226,31 @@ bpf_sched_call(struct rq *rq, struct task_struct *p, struct task_struct *other,
 		if (fn(&mod->ops, mod->cgrp, arg))
 			return;
 	}
+}
+
+/**
+ * bpf_sched_call() - call a hook of the policies that apply to a task
+ * @rq: the rq whose lock is held, or NULL
+ * @p: the task
+ * @other: the other task of a wakeup, or NULL; policies that apply to both are
+ *	   called once
+ * @fn: calls the hook
+ * @arg: its argument
+ *
+ * Context: interrupts are off.
+ */
+static __always_inline void
+bpf_sched_call(struct rq *rq, struct task_struct *p, struct task_struct *other,
+	       bpf_sched_fn fn, void *arg)
+{
+	if (unlikely(!READ_ONCE(bpf_sched_on)))
+		return;
+
+	guard(rcu)();
+
+	this_cpu_write(bpf_sched_rq, rq);
+	bpf_sched_call_all(p, other, fn, arg);
+	this_cpu_write(bpf_sched_rq, NULL);
 }
 
 #endif /* _KERNEL_SCHED_BPF_INTERNAL_H */

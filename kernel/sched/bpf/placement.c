@@ -92,25 +92,25 @@ int __bpf_sched_select_cpu(struct task_struct *p, int wake_flags, int cpu)
 #define FORGET		(HZ / 5)
 
 /**
- * struct patience - how long an idle CPU has been refused tasks
+ * struct stay_limit - how long an idle CPU has been refused tasks
  * @begin: since when, or since when it is not refused them
  * @last: the last refusal
  * @over: it is not refused tasks
  *
  * Races between CPUs that balance for the same CPU are rare and harmless.
  */
-struct patience {
+struct stay_limit {
 	unsigned long begin;
 	unsigned long last;
 	bool over;
 };
 
-static DEFINE_PER_CPU(struct patience, patience);
+static DEFINE_PER_CPU(struct stay_limit, patience);
 
 /* Return true if a waiting task may be kept from @cpu. */
 static bool may_stay(int cpu, const struct sched_domain *sd)
 {
-	struct patience *p = per_cpu_ptr(&patience, cpu);
+	struct stay_limit *p = per_cpu_ptr(&patience, cpu);
 	unsigned long now = jiffies;
 
 	if (READ_ONCE(cpu_rq(cpu)->nr_running))

@@ -24,50 +24,31 @@ static const char * const reason_names[] = {
 };
 static_assert(ARRAY_SIZE(reason_names) == BPF_SCHED_NR_REASONS);
 
-#define REASONS_WAKEUP	(BIT(BPF_SCHED_KTHREAD) | BIT(BPF_SCHED_ELIGIBLE))
-
 /**
- * struct hook - how a hook is shown
+ * struct hook_desc - how a hook is shown
  * @name: of the member
  * @offset: of the member
  * @reasons: mask of the reasons for which its results are rejected
  */
-static const struct hook {
+struct hook_desc {
 	const char *name;
 	size_t offset;
 	unsigned long reasons;
-} hooks[] = {
-	[BPF_SCHED_CFS_CHECK_PREEMPT_WAKEUP] = {
-		"cfs_check_preempt_wakeup",
-		offsetof(struct bpf_sched_ops, cfs_check_preempt_wakeup),
-		REASONS_WAKEUP,
-	},
-	[BPF_SCHED_CFS_WAKEUP_PREEMPT_ENTITY] = {
-		"cfs_wakeup_preempt_entity",
-		offsetof(struct bpf_sched_ops, cfs_wakeup_preempt_entity),
-		REASONS_WAKEUP,
-	},
-	[BPF_SCHED_CFS_SLICE] = {
-		"cfs_slice",
-		offsetof(struct bpf_sched_ops, cfs_slice),
-		BIT(BPF_SCHED_SLICE),
-	},
-	[BPF_SCHED_CFS_CHECK_PREEMPT_TICK] = {
-		"cfs_check_preempt_tick",
-		offsetof(struct bpf_sched_ops, cfs_check_preempt_tick),
-		BIT(BPF_SCHED_KTHREAD) | BIT(BPF_SCHED_SLICE) | BIT(BPF_SCHED_SHORT) |
-		BIT(BPF_SCHED_CUSTOM),
-	},
-	[BPF_SCHED_CFS_SELECT_CPU] = {
-		"cfs_select_cpu",
-		offsetof(struct bpf_sched_ops, cfs_select_cpu),
-		BIT(BPF_SCHED_CPU),
-	},
-	[BPF_SCHED_CFS_CAN_MIGRATE] = {
-		"cfs_can_migrate",
-		offsetof(struct bpf_sched_ops, cfs_can_migrate),
-		BIT(BPF_SCHED_CPU) | BIT(BPF_SCHED_BALANCE),
-	},
+};
+
+#define HOOK(member, reasons)	{ #member, offsetof(struct bpf_sched_ops, member), reasons }
+#define REASONS_WAKEUP		(BIT(BPF_SCHED_KTHREAD) | BIT(BPF_SCHED_ELIGIBLE))
+#define REASONS_TICK		(BIT(BPF_SCHED_KTHREAD) | BIT(BPF_SCHED_SLICE) |	\
+				 BIT(BPF_SCHED_SHORT) | BIT(BPF_SCHED_CUSTOM))
+
+static const struct hook_desc hooks[] = {
+	[BPF_SCHED_CFS_CHECK_PREEMPT_WAKEUP]	= HOOK(cfs_check_preempt_wakeup, REASONS_WAKEUP),
+	[BPF_SCHED_CFS_WAKEUP_PREEMPT_ENTITY]	= HOOK(cfs_wakeup_preempt_entity, REASONS_WAKEUP),
+	[BPF_SCHED_CFS_SLICE]			= HOOK(cfs_slice, BIT(BPF_SCHED_SLICE)),
+	[BPF_SCHED_CFS_CHECK_PREEMPT_TICK]	= HOOK(cfs_check_preempt_tick, REASONS_TICK),
+	[BPF_SCHED_CFS_SELECT_CPU]		= HOOK(cfs_select_cpu, BIT(BPF_SCHED_CPU)),
+	[BPF_SCHED_CFS_CAN_MIGRATE]		= HOOK(cfs_can_migrate, BIT(BPF_SCHED_CPU) |
+						       BIT(BPF_SCHED_BALANCE)),
 };
 static_assert(ARRAY_SIZE(hooks) == BPF_SCHED_NR_HOOKS);
 

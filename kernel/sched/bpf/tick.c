@@ -12,28 +12,28 @@
 #include "internal.h"
 
 /**
- * struct run - what happened since an entity was picked
+ * struct tick_run - what happened since an entity was picked
  * @se: the entity
  * @start: its sum_exec_runtime when it was picked
  * @extended: its slice was extended
  * @kthread_woken: a kernel thread woke, and did not preempt it
  */
-struct run {
+struct tick_run {
 	const struct sched_entity *se;
 	u64 start;
 	bool extended;
 	bool kthread_woken;
 };
 
-static DEFINE_PER_CPU(struct run, runs);
+static DEFINE_PER_CPU(struct tick_run, runs);
 
 /* Return the record of the current run of @se, the donor's entity on @rq. */
-static struct run *this_run(struct rq *rq, const struct sched_entity *se)
+static struct tick_run *this_run(struct rq *rq, const struct sched_entity *se)
 {
-	struct run *run = per_cpu_ptr(&runs, cpu_of(rq));
+	struct tick_run *run = per_cpu_ptr(&runs, cpu_of(rq));
 
 	if (run->se != se || run->start != se->prev_sum_exec_runtime)
-		*run = (struct run){ .se = se, .start = se->prev_sum_exec_runtime };
+		*run = (struct tick_run){ .se = se, .start = se->prev_sum_exec_runtime };
 
 	return run;
 }
@@ -68,7 +68,7 @@ struct tick_call {
 };
 
 /* Return true if a kernel thread waits for the current task of @rq. */
-static bool kthread_waits(struct rq *rq, const struct run *run)
+static bool kthread_waits(struct rq *rq, const struct tick_run *run)
 {
 	struct sched_entity *first = __pick_first_entity(&rq->cfs);
 
