@@ -73,7 +73,7 @@ pub struct ApartArgs {
 
     /// Make them groups for the scheduler: the measured one with this cpu.weight, the other with
     /// 100
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", overrides_with = "weight")]
     pub weight: Option<u32>,
 
     /// Attach the policy "protect" to the measured part, by this loader
@@ -206,7 +206,7 @@ pub enum Load {
     Requests,
     /// The same at 120 %
     Overload,
-    /// The same at 40 %, with few settings, to show what policies do
+    /// Short requests at 20 %, with few settings, to show what policies do
     Demo,
 }
 
@@ -231,7 +231,9 @@ impl Load {
             Self::Locks => &["locks"],
             Self::Requests => &["requests", "--load", "100"],
             Self::Overload => &["requests", "--load", "120"],
-            Self::Demo => &["requests", "--load", "40"],
+            Self::Demo => {
+                &["requests", "--load", "20", "--asks", "0", "--work-us", "50", "--weight", "100"]
+            }
         }
     }
 
