@@ -19,7 +19,7 @@
 
 /* The function that is wrapped. Other libraries may use it before there are constructors. */
 #define REAL(name) ({					\
-	static typeof(&name) real;			\
+	static typeof(name) *real;			\
 							\
 	if (!real)					\
 		real = dlsym(RTLD_NEXT, #name);		\

@@ -59,7 +59,7 @@ own_policy() {
 }
 
 spelling() {
-	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm,ratatui,lsit'
+	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm,ratatui,lsit,lerned,statics'
 }
 
 # Those that are sourced are looked at where they are; the kernel's own are not there.

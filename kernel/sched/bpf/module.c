@@ -131,5 +131,6 @@ static int __init bpf_sched_debugfs_init(void)
 
 	return 0;
 }
+
 /* After sched_init_debug(), a late_initcall() that makes the directory. */
 late_initcall_sync(bpf_sched_debugfs_init);

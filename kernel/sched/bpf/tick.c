@@ -14,13 +14,13 @@
 /**
  * struct tick_run - what happened since an entity was picked
  * @se: the entity
- * @start: its sum_exec_runtime when it was picked
+ * @exec_at_pick: its sum_exec_runtime when it was picked
  * @extended: its slice was extended
  * @kthread_woken: a kernel thread woke, and did not preempt it
  */
 struct tick_run {
 	const struct sched_entity *se;
-	u64 start;
+	u64 exec_at_pick;
 	bool extended;
 	bool kthread_woken;
 };
@@ -32,8 +32,8 @@ static struct tick_run *this_run(struct rq *rq, const struct sched_entity *se)
 {
 	struct tick_run *run = per_cpu_ptr(&runs, cpu_of(rq));
 
-	if (run->se != se || run->start != se->prev_sum_exec_runtime)
-		*run = (struct tick_run){ .se = se, .start = se->prev_sum_exec_runtime };
+	if (run->se != se || run->exec_at_pick != se->prev_sum_exec_runtime)
+		*run = (struct tick_run){ .se = se, .exec_at_pick = se->prev_sum_exec_runtime };
 
 	return run;
 }

@@ -418,7 +418,8 @@ FIXTURE_SETUP(fairness)
 	self->skel = fairness__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 	self->max_slice = get_knob("max_slice_ns");
-	ASSERT_EQ(0, set_knob("max_slice_ns", variant->change == NOTHING ? MAX_SLICE : CHANGE_SLICE));
+	ASSERT_EQ(0, set_knob("max_slice_ns",
+			      variant->change == NOTHING ? MAX_SLICE : CHANGE_SLICE));
 	ASSERT_GT(request_us(), 0);
 	ASSERT_EQ(0, make_groups(variant->groups, self->groups));
 	/* Not there if the kernel does not have it. */

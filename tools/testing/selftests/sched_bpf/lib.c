@@ -450,7 +450,7 @@ const char * const hook_names[NR_HOOKS] = {
 };
 
 /* Call @seen for the text of each policy until it returns true. */
-static bool for_each_link(bool (*seen)(const char *text, void *arg), void *arg)
+static bool walk_links(bool (*seen)(const char *text, void *arg), void *arg)
 {
 	static char text[8192];
 	__u32 id = 0, len;
@@ -475,7 +475,7 @@ static bool for_each_link(bool (*seen)(const char *text, void *arg), void *arg)
 	return ret;
 }
 
-static bool for_each_module(bool (*seen)(const char *text, void *arg), void *arg)
+static bool walk_modules(bool (*seen)(const char *text, void *arg), void *arg)
 {
 	static char buf[65536], text[8192];
 	char *block, *end;
@@ -533,13 +533,15 @@ static bool see_policy(const char *text, void *arg)
 {
 	struct search *search = arg;
 	struct policy *p = &search->policy;
+	const char *state;
 
 	if (!is_value(text, "policy", search->name))
 		return false;
 	p->link = number_of(text, "link_id");
 	p->map = number_of(text, "map_id");
 	p->cgroup = number_of(text, "cgroup_id");
-	sscanf(value_of(text, "state") ?: "", "%15s", p->state);
+	state = value_of(text, "state") ?: "";
+	snprintf(p->state, sizeof(p->state), "%.*s", (int)strcspn(state, "\n"), state);
 	search->found++;
 	return true;
 }
@@ -595,8 +597,8 @@ int read_policy(const char *name, struct policy *p)
 {
 	struct search search = { .name = name };
 
-	if (!for_each_link(see_policy, &search))
-		for_each_module(see_policy, &search);
+	if (!walk_links(see_policy, &search))
+		walk_modules(see_policy, &search);
 	*p = search.policy;
 	return search.found ? 0 : -ENOENT;
 }
@@ -605,8 +607,8 @@ int read_counters(const char *name, const char *hook, struct counters *c)
 {
 	struct search search = { .name = name, .hook = hook };
 
-	if (!for_each_link(see_counters, &search))
-		for_each_module(see_counters, &search);
+	if (!walk_links(see_counters, &search))
+		walk_modules(see_counters, &search);
 	*c = search.counters;
 	return search.found ? 0 : -ENOENT;
 }
@@ -622,8 +624,8 @@ int count_policies(const char *name)
 {
 	struct search search = { .name = name };
 
-	for_each_link(see_each, &search);
-	for_each_module(see_each, &search);
+	walk_links(see_each, &search);
+	walk_modules(see_each, &search);
 	return search.found;
 }
 

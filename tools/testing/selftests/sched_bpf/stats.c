@@ -170,7 +170,9 @@ static bool traced(const char *event, const char * const *words)
 
 TEST_F(stats, rejected_is_traced)
 {
-	static const char * const words[] = { "name=answer_tick", "hook=" TICK, "ret=-1", "reason=slice", NULL };
+	static const char * const words[] = {
+		"name=answer_tick", "hook=" TICK, "ret=-1", "reason=slice", NULL
+	};
 	uint64_t max_slice = get_knob("max_slice_ns");
 
 	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
