@@ -132,8 +132,9 @@ struct bpf_sched_ops {
 	/**
 	 * @cfs_check_preempt_tick: extend or end the current slice
 	 *
-	 * Called at the tick for the current task, rq->donor, while another fair
-	 * task waits and no reschedule is pending. Not called for a SCHED_IDLE
+	 * Called at the tick, and at the hrtick that ends the slice, for the
+	 * current task, rq->donor, while another fair task waits and no
+	 * reschedule is pending. Not called for a SCHED_IDLE
 	 * task, one that is about to sleep, or while the core runs a core
 	 * scheduling cookie.
 	 *
@@ -144,7 +145,8 @@ struct bpf_sched_ops {
 	 * Return: < 0: the slice and its protection last until the next tick,
 	 * when the hook is called again. Rejected if the slice or the negative lag
 	 * would exceed max_slice_ns, for a custom slice, and if a kernel thread
-	 * waits. > 0: the slice ends. Rejected in the first 0.1 ms.
+	 * is next in line or woke during the slice. > 0: the slice ends. Rejected
+	 * in the first 0.1 ms.
 	 */
 	int (*cfs_check_preempt_tick)(struct sched_entity *curr, unsigned long delta_exec,
 				      struct cgroup *cgrp);

@@ -1,10 +1,11 @@
 # What was compiled of the hooks. Sourced by scripts/check.
 
 # With the option off fair.c and core.c compile to what they were: the instructions of
-# the files after series/1-fixes, compiled by the same command, are those of the patched ones.
+# the files before the patch that adds the option, compiled by the same command, are those of
+# the patched ones.
 off_is_unchanged() {
 	mkdir -p "$scratch/off"
-	before=$(sed -n 's/^1-fixes //p' "$BUILD/tree.ends")
+	before=$(git -C "$TREE" log -1 --format=%H --diff-filter=A "$base..$tip" -- kernel/sched/bpf/hooks.h)^
 	for file in fair core; do
 		git -C "$TREE" show "$before:kernel/sched/$file.c" >"$scratch/off/$file.c"
 	done

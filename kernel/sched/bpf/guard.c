@@ -27,9 +27,6 @@ bool bpf_sched_on __read_mostly = true;
 /* The percentage of the time of a CPU that a policy may take. */
 static u64 max_share = 20;
 
-/* A policy exceeds its budget by two long calls within this time. */
-#define LONG_CALLS_JIFFIES	(10 * HZ)
-
 static noinline void disable(const struct bpf_sched_ops *ops)
 {
 	WRITE_ONCE(((struct bpf_sched_ops *)ops)->disabled, true);
@@ -40,8 +37,8 @@ static noinline void disable(const struct bpf_sched_ops *ops)
 
 /*
  * Account a call of a hook of @ops that began at @start. What a policy takes beyond
- * its share adds up. It is disabled when that is the share of half a second, or by a
- * second call that alone takes the share of a quarter.
+ * its share adds up. It is disabled when that is the share of half a second, or by two
+ * timed calls of a hook in a row that each take the share of a quarter.
  *
  * Context: interrupts are off.
  */
@@ -49,10 +46,10 @@ void bpf_sched_timed(const struct bpf_sched_ops *ops, struct bpf_sched_counters 
 {
 	u64 rate = READ_ONCE(max_share) * (NSEC_PER_SEC / 100), limit = rate / 2;
 	struct bpf_sched_budget *budget = &this_cpu_ptr(ops->stats)->budget;
-	u64 now = local_clock(), ns = now - start, steady, earned;
-	bool over;
+	u64 now = local_clock(), ns = now - start, steady_ns, steady, earned;
 
-	steady = min(ns, c->timed_ns) * (c->calls - c->timed_calls - 1);
+	steady_ns = min(ns, c->timed_ns);
+	steady = steady_ns * (c->calls - c->timed_calls - 1);
 	/* After a long call jiffies may stand still: time the next one too. */
 	c->timed_jiffy = ns < TICK_NSEC ? jiffies : jiffies - 1;
 	c->timed_calls = c->calls;
@@ -62,15 +59,7 @@ void bpf_sched_timed(const struct bpf_sched_ops *ops, struct bpf_sched_counters 
 	budget->since = now;
 	budget->taken -= min(budget->taken, earned);
 	budget->taken += min(ns, limit / 2) + steady;
-	over = budget->taken > limit;
-
-	if (ns >= limit / 2) {
-		over |= budget->long_call &&
-			time_before(jiffies, budget->long_call + LONG_CALLS_JIFFIES);
-		budget->long_call = jiffies;
-	}
-
-	if (over && !READ_ONCE(ops->disabled))
+	if ((budget->taken > limit || steady_ns >= limit / 2) && !READ_ONCE(ops->disabled))
 		disable(ops);
 }
 

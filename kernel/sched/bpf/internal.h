@@ -74,12 +74,10 @@ struct bpf_sched_counters {
  * struct bpf_sched_budget - the time that a policy took on one CPU
  * @taken: nanoseconds beyond what it may take
  * @since: local_clock() of the last account
- * @long_call: jiffies of the last long call
  */
 struct bpf_sched_budget {
 	u64 taken;
 	u64 since;
-	unsigned long long_call;
 };
 
 struct bpf_sched_stats {

@@ -4,6 +4,7 @@
  * A slice is an input of EEVDF, which tracks lag as ever.
  */
 
+#include <linux/jiffies.h>
 #include <linux/percpu.h>
 
 #include "../sched.h"
@@ -12,11 +13,17 @@
 
 u64 bpf_sched_max_slice_ns __read_mostly = 10 * NSEC_PER_MSEC;
 
-/*
- * The longest slice that policies have set on a CPU since its queue was last empty,
- * if it is longer than the base slice.
+/**
+ * struct longest_slice - the longest slice that policies have set on a CPU
+ * @ns: its length, 0 if none was longer than the base slice since the queue was empty
+ * @set: jiffies when one was last set; it is forgotten a second after that
  */
-static DEFINE_PER_CPU(u64, longest_slice);
+struct longest_slice {
+	u64 ns;
+	unsigned long set;
+};
+
+static DEFINE_PER_CPU(struct longest_slice, longest_slices);
 
 struct slice_call {
 	struct sched_entity *se;
@@ -26,9 +33,10 @@ struct slice_call {
 /* Note that a policy has set @slice, which is longer than the base slice. */
 void bpf_sched_slice_set(struct rq *rq, u64 slice)
 {
-	u64 *longest = per_cpu_ptr(&longest_slice, cpu_of(rq));
+	struct longest_slice *longest = per_cpu_ptr(&longest_slices, cpu_of(rq));
 
-	*longest = max(*longest, slice);
+	longest->ns = max(__bpf_sched_max_slice(rq, 0), slice);
+	longest->set = jiffies;
 }
 
 static __always_inline bool call_slice(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
@@ -82,7 +90,7 @@ static void decay_lag(struct rq *rq, struct sched_entity *se, u64 base_slice)
 	if (curr && curr->on_rq)
 		weight += curr->h_load.weight;
 	/* A minute suffices for any lag, and does not overflow. */
-	asleep = min(asleep, 60 * NSEC_PER_SEC);
+	asleep = min(asleep, 60LL * NSEC_PER_SEC);
 	se->vlag = max(least, se->vlag - (s64)bpf_sched_to_virtual(asleep, weight));
 }
 
@@ -97,7 +105,7 @@ u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice)
 
 	/* The current entity is not in the tree, nor is @se if it is being placed. */
 	if (!rq->cfs.sum_weight && (!curr || !curr->on_rq || curr == se))
-		per_cpu(longest_slice, cpu_of(rq)) = 0;
+		per_cpu(longest_slices, cpu_of(rq)).ns = 0;
 	else if (curr != se && __bpf_sched_max_slice(rq, 0))
 		decay_lag(rq, se, slice);
 	if (call.slice > slice)
@@ -113,8 +121,10 @@ u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice)
  */
 u64 __bpf_sched_max_slice(struct rq *rq, u64 max_slice)
 {
-	if (!READ_ONCE(bpf_sched_on))
+	const struct longest_slice *longest = per_cpu_ptr(&longest_slices, cpu_of(rq));
+
+	if (!READ_ONCE(bpf_sched_on) || time_after(jiffies, longest->set + HZ))
 		return max_slice;
 
-	return max(max_slice, per_cpu(longest_slice, cpu_of(rq)));
+	return max(max_slice, longest->ns);
 }

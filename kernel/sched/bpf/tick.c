@@ -15,13 +15,13 @@
  * struct tick_run - what happened since an entity was picked
  * @se: the entity
  * @exec_at_pick: its sum_exec_runtime when it was picked
- * @extended: its slice was extended
+ * @extra: nanoseconds by which its slice was extended
  * @kthread_woken: a kernel thread woke, and did not preempt it
  */
 struct tick_run {
 	const struct sched_entity *se;
 	u64 exec_at_pick;
-	bool extended;
+	u64 extra;
 	bool kthread_woken;
 };
 
@@ -82,13 +82,18 @@ static u64 next_tick(const struct tick_call *call)
 	return call->vruntime + to_virtual(call->se, TICK_NSEC);
 }
 
-/* Return the slice of the current task if it lasts until @end. */
-static u64 extended_slice(const struct tick_call *call, u64 end)
+/*
+ * Return the extra time of the current slice if it lasts until @end. It is not added to
+ * sched_entity::slice, or each wakee would have a shorter slice and preempt.
+ */
+static u64 extra_time(const struct tick_call *call, u64 end)
 {
-	const struct sched_entity *se = call->se;
+	u64 extra = this_run(call->rq, call->se)->extra;
 
-	return is_before(se->deadline, end) ? se->slice + to_service(se, end - se->deadline) :
-					      se->slice;
+	if (is_before(call->se->deadline, end))
+		extra += to_service(call->se, end - call->se->deadline);
+
+	return extra;
 }
 
 /*
@@ -99,7 +104,7 @@ static bool is_too_long(const struct tick_call *call, u64 end)
 {
 	u64 max = READ_ONCE(bpf_sched_max_slice_ns);
 
-	return extended_slice(call, end) > max ||
+	return call->se->slice + extra_time(call, end) > max ||
 	       is_before(avg_vruntime(&call->rq->cfs) + to_virtual(call->se, max), end);
 }
 
@@ -124,15 +129,15 @@ static void extend_slice(struct tick_call *call)
 {
 	struct sched_entity *se = call->se;
 	u64 end = next_tick(call);
+	u64 extra = extra_time(call, end);
 
 	if (is_before(se->deadline, end)) {
-		se->slice = extended_slice(call, end);
 		se->deadline = end;
-		bpf_sched_slice_set(call->rq, se->slice);
+		this_run(call->rq, se)->extra = extra;
+		bpf_sched_slice_set(call->rq, se->slice + extra);
 	}
 	if (is_before(se->vprot, end))
 		se->vprot = end;
-	this_run(call->rq, se)->extended = true;
 }
 
 /* Let the slice end: update_deadline() is about to find it used up. */
@@ -198,7 +203,7 @@ static bool is_contended(struct rq *rq, struct task_struct *p)
 
 bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
 {
-	s64 pending = max_t(s64, rq_clock_task(rq) - se->exec_start, 0);
+	s64 pending = clamp_t(s64, rq_clock_task(rq) - se->exec_start, 0, NSEC_PER_SEC);
 	struct task_struct *p = task_of(se);
 	struct tick_call call = {
 		.rq		= rq,
@@ -215,5 +220,5 @@ bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
 	bpf_sched_call(rq, p, NULL, call_tick, &call);
 
 	/* The hrtick is for the end that the slice had when @se was picked. */
-	return queued && this_run(rq, se)->extended && is_before(call.vruntime, se->vprot);
+	return queued && this_run(rq, se)->extra && is_before(call.vruntime, se->vprot);
 }

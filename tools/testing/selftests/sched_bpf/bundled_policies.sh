@@ -6,6 +6,7 @@
 DIR=$(dirname "$(readlink -f "$0")")
 source "$DIR/../kselftest/ktap_helpers.sh"
 
+BPFTOOL=$DIR/bpftool
 OUT=$(mktemp)
 SECONDS_OF_LOAD=4
 
@@ -32,29 +33,10 @@ less()
 	fi
 }
 
-# mean FIELD LEAST MOST: in microseconds, of lines of functions whose length is so, in ms.
-mean()
-{
-	awk -v field="$1" -v least="$2" -v most="$3" '
-		/^function/ && $2 >= least * 1e6 && $2 < most * 1e6 { n++; sum += $field }
-		END { printf "%d", n ? sum / n / 1e3 : 0 }'
-}
-
-# shellcheck disable=SC2120 # "with" gives it arguments
-functions()
-{
-	sched-bpf-load functions --seed 2 --seconds "$SECONDS_OF_LOAD" "$@" | mean 4 0 30
-}
-
-mix()
-{
-	sched-bpf-load mix --seed 1 --seconds "$SECONDS_OF_LOAD" | mean 3 0 1000
-}
-
-# served LOAD ARGUMENT...: the CPU time that it gets for what ends, in milliseconds.
+# served: the CPU time that a service gets for what ends, in milliseconds.
 served()
 {
-	sched-bpf-load "$1" --seed 1 --seconds "$SECONDS_OF_LOAD" "${@:2}" |
+	sched-bpf-load requests --seed 1 --seconds "$SECONDS_OF_LOAD" |
 		awk '/^function/ { sum += $2 } END { printf "%d", sum / 1e6 }'
 }
 
@@ -70,6 +52,42 @@ SLEEP='exec {fd}<> <(:); work() { read -t $1 -u $fd; for ((i = 0; i < $2; i++));
 SLEEPER="$SLEEP; while :; do work 0.01 50; done"
 SOMETIMES="$SLEEP; while :; do work 0.05 300; done"
 HOG='while :; do :; done'
+# For each line at least 5 ms of CPU time, which is counted by ticks.
+WORKER='ran() { read -r now _ < /proc/$$/schedstat; }
+	while read -r; do ran; end=$((now + 5000000)); while [ $now -lt $end ]; do ran; done; done'
+
+# announce MAP TID NS: how long the next work of a thread will take.
+announce()
+{
+	local byte bytes=()
+
+	for byte in {0..3}; do bytes+=($(($2 >> 8 * byte & 255))); done
+	for byte in {0..7}; do bytes+=($(($3 >> 8 * byte & 255))); done
+	"$BPFTOOL" map update pinned "$1" key "${bytes[@]:0:4}" value "${bytes[@]:4}" 0 0 0 0 0 0 0 0
+}
+
+# short_work [MAP]: how long work of some ms waits beside endless work, in microseconds.
+# shellcheck disable=SC2120 # "with" gives it arguments
+short_work()
+{
+	local fd hog worker
+
+	exec {fd}<> <(:)
+	taskset -c 1 bash -c "$HOG" &
+	hog=$!
+	taskset -c 1 bash -c "$WORKER" <&"$fd" &
+	worker=$!
+	[ $# -eq 0 ] || announce "$1" "$hog" $((1000 * 1000 * 1000 * 1000))
+	for _ in {1..50}; do
+		[ $# -eq 0 ] || announce "$1" "$worker" $((10 * 1000 * 1000))
+		echo >&"$fd"
+		sleep 0.03
+	done
+	awk '{ printf "%d", $2 / 1000 }' "/proc/$worker/schedstat"
+	kill "$hog" "$worker"
+	wait "$hog" "$worker" 2> "$OUT"
+	exec {fd}>&-
+}
 
 # run_time: of all tasks on CPU 1 until now, in microseconds.
 run_time()
@@ -122,7 +140,7 @@ alone()
 }
 
 ktap_print_header
-ktap_set_plan 10
+ktap_set_plan 8
 
 # A wakee runs on the CPU of its waker.
 beside()
@@ -136,16 +154,11 @@ else
 	ktap_test_fail beside
 fi
 
-# Short functions end earlier, whether their lengths are known or guessed.
-less announced 75 "$(with "announced" functions --announce map)" "$(functions)"
+# Short work ends earlier if it is known to be short.
+less announced 75 "$(with "announced" short_work /sys/fs/bpf/announced)" "$(short_work)"
 
-# Wakees wait less, though none is declared interactive; and threads of a service that wake
-# each other get all of their share.
-less learned 85 "$(with "learned" mix)" "$(mix)"
-less learned_full_load 95 "$(served requests)" "$(with "learned" served requests)"
-
-# A holder of a lock runs on, so that the others can.
-less holder 85 "$(served locks)" "$(with "holder" served locks --hint)"
+# Threads of a service that wake each other get all of their share.
+less learned 95 "$(served)" "$(with "learned" served)"
 
 # Few CPUs for little work: back to CPU 0 as soon as that is idle.
 less pack 75 "$(with "pack" pack)" "$(pack)"
@@ -161,6 +174,6 @@ stock=$(printf "%s\n" "$(worst_wait)" "$(worst_wait)" | sort -n | tail -n 1)
 less shadow 200 "$(with "learned --shadow" worst_wait)" "$stock"
 less after_the_shadow 200 "$(worst_wait)" "$stock"
 
-# Maps for programs that may come later.
-rm /sys/fs/bpf/announced /sys/fs/bpf/holding
+# A map for programs that may come later.
+rm /sys/fs/bpf/announced
 ktap_finished
