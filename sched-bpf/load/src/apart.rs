@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads of two parts, what is measured and what is beside it, on one CPU: processes of their
+//! A load of two parts, what is measured and what is beside it, on one CPU: processes of their
 //! own, in cgroups of their own, that begin and end together.
 
 use std::env;
@@ -15,7 +15,7 @@ use nix::time::{clock_gettime, ClockId};
 
 use crate::cgroup::{self, Groups};
 use crate::child::Child;
-use crate::cli::{ApartArgs, Part};
+use crate::cli::{Part, RequestsArgs};
 use crate::cpu;
 use crate::interrupt;
 use crate::policy::Policy;
@@ -98,13 +98,12 @@ fn learn_begin() -> Result<Instant> {
     instant_of(Duration::from_nanos(ns))
 }
 
-fn whole(args: &ApartArgs, rounds_per_s: u64) -> Result<Seen> {
+fn whole(args: &RequestsArgs, rounds_per_s: u64) -> Result<Seen> {
     interrupt::handle();
     // Out of the way of what is measured.
     cpu::pin(0)?;
-    let names = ["service", "beside"].map(String::from);
-    let groups = Groups::create("sched_bpf_load", &names, args.weight)?;
-    let [service, others] = [&groups.paths[0], &groups.paths[1]];
+    let groups = Groups::create("sched_bpf_load", ["service", "beside"], args.weight)?;
+    let [service, others] = &groups.paths;
     let attach = |loader: &Path| Policy::attach(loader, service, CAP_MS);
     let policy = match (&args.protect_by, &args.module) {
         (Some(loader), _) => Some(attach(loader)?),
@@ -129,12 +128,11 @@ fn whole(args: &ApartArgs, rounds_per_s: u64) -> Result<Seen> {
 /// Runs both parts, or the one that this process is, and prints what they have seen: of what
 /// is measured as of a "function", of what is beside it as of a "bystander".
 pub fn run(
-    args: &ApartArgs,
+    args: &RequestsArgs,
     measured: impl FnOnce(When) -> Result<Vec<Invocation>>,
     beside: impl FnOnce(When) -> Result<Vec<Invocation>>,
 ) -> Result<()> {
-    let compared = &args.compared;
-    let rounds_per_s = cpu::rounds_per_s(compared.rounds_per_s);
+    let rounds_per_s = cpu::rounds_per_s(args.rounds_per_s);
     let mut seen = Seen::default();
 
     let Some(part) = args.part else {
@@ -145,7 +143,7 @@ pub fn run(
         cgroup::enter(path)?;
     }
     let when =
-        When { begin: learn_begin()?, time: Duration::from_secs(compared.seconds), rounds_per_s };
+        When { begin: learn_begin()?, time: Duration::from_secs(args.seconds), rounds_per_s };
     match part {
         Part::Measured => seen.functions = measured(when)?,
         Part::Beside => seen.bystander = beside(when)?,

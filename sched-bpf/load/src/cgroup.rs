@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Cgroups of loads.
+//! Cgroups of the load.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,11 +32,11 @@ fn set(cgroup: &Path, file: &str, value: u32) -> Result<()> {
         .with_context(|| format!("{}: {value} cannot be set", file.display()))
 }
 
-/// Cgroups below one of their own; removed when dropped.
+/// Two cgroups below one of their own; removed when dropped.
 pub struct Groups {
     top: PathBuf,
     /// Where they are
-    pub paths: Vec<PathBuf>,
+    pub paths: [PathBuf; 2],
     /// The cpu controller was enabled in the root for them.
     enabled_in_root: bool,
 }
@@ -44,16 +44,13 @@ pub struct Groups {
 impl Groups {
     /// Makes them below `top`. With a weight they are groups for the scheduler, and the first has
     /// this cpu.weight; without, it sees single tasks.
-    pub fn create(top: &str, names: &[String], weight: Option<u32>) -> Result<Self> {
+    pub fn create(top: &str, names: [&str; 2], weight: Option<u32>) -> Result<Self> {
         let root = Path::new(ROOT);
         let top = root.join(top);
 
         ensure!(root.join("cgroup.controllers").exists(), "{ROOT}: no cgroup2 file system");
-        let mut groups = Self {
-            paths: names.iter().map(|name| top.join(name)).collect(),
-            top,
-            enabled_in_root: false,
-        };
+        let mut groups =
+            Self { paths: names.map(|name| top.join(name)), top, enabled_in_root: false };
         // Left by a load that was killed, or in use: then this fails below.
         groups.remove();
         groups.enabled_in_root = weight.is_some() && !has_cpu(root) && enable_cpu(root);

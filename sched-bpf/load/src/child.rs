@@ -3,7 +3,6 @@
 //! A child process that does not outlive its owner.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
 use std::process::{Child as Process, ChildStdout, Command, Stdio};
 
 use anyhow::{bail, ensure, Context, Result};
@@ -17,18 +16,6 @@ pub struct Child {
     what: String,
     process: Process,
     output: BufReader<ChildStdout>,
-}
-
-/// The command that runs `program` by the words of `prefix`, if there are some.
-pub fn command(prefix: &[&str], program: &Path) -> Command {
-    match prefix {
-        [first, words @ ..] => {
-            let mut command = Command::new(first);
-            command.args(words).arg(program);
-            command
-        }
-        [] => Command::new(program),
-    }
 }
 
 impl Child {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Loads that show what scheduling policies do, and comparisons by them.
+/// A load that shows what scheduling policies do, and comparisons by it.
 #[derive(Debug, Parser)]
 #[command(name = "sched-bpf-load", version)]
 pub struct Cli {
@@ -15,25 +15,29 @@ pub struct Cli {
     pub action: Action,
 }
 
-/// What to do. Each load prints a line of three numbers for each thing that it did: its CPU
-/// time, how long it waited, and how long it took, in nanoseconds.
+/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Run functions of heavy-tailed length
-    Functions(FunctionsArgs),
-    /// Run tasks that are interactive and CPU-bound alternately
-    Mix(MixArgs),
-    /// Run threads that contend for a lock next to others
-    Locks(LocksArgs),
-    /// Run a service next to CPU-bound threads
+    /// Run a service next to CPU-bound threads. It prints a line of three numbers for each
+    /// request, and for each piece of what computes next to it: its CPU time, how long it waited,
+    /// and how long it took, in nanoseconds
     Requests(RequestsArgs),
     /// Compare settings and policies by a load, in random order, several times (needs root)
     Compare(CompareArgs),
 }
 
-/// Options of all loads.
-#[derive(Args, Clone, Debug)]
-pub struct ComparedArgs {
+/// A part of the load, each in a cgroup of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// What is measured
+    Measured,
+    /// What is next to it
+    Beside,
+}
+
+/// Arguments of `requests`.
+#[derive(Args, Debug)]
+pub struct RequestsArgs {
     /// The CPU that is measured
     #[arg(long, value_name = "CPU", default_value_t = 1)]
     pub cpu: usize,
@@ -43,45 +47,29 @@ pub struct ComparedArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
 
-    /// Seed of the random numbers: it says which task does what when
+    /// Seed of the random numbers: it says when which request comes
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Custom slice of the tasks in microseconds, by sched_setattr(); 0: none
+    /// Custom slice of the service's threads in microseconds, by sched_setattr(); 0: none
     #[arg(long, value_name = "US", default_value_t = 0)]
     pub slice_us: u64,
 
     /// Rounds of a loop that take a second, instead of measuring how many do
     #[arg(long, value_name = "N", overrides_with = "rounds_per_s")]
     pub rounds_per_s: Option<u64>,
-}
 
-/// A part of a load that has two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
-    /// What is measured
-    Measured,
-    /// What is next to it
-    Beside,
-}
-
-/// Options of loads of two parts, in a cgroup each.
-#[derive(Args, Clone, Debug)]
-pub struct ApartArgs {
-    #[command(flatten)]
-    pub compared: ComparedArgs,
-
-    /// Make them groups for the scheduler: the measured one with this cpu.weight, the other with
+    /// Make the parts groups for the scheduler: the service with this cpu.weight, the other with
     /// 100
     #[arg(long, value_name = "WEIGHT", overrides_with = "weight")]
     pub weight: Option<u32>,
 
-    /// Attach the policy "protect" to the measured part, by this loader
+    /// Attach the policy "protect" to the service, by this loader
     #[arg(long, value_name = "PROGRAM")]
     pub protect_by: Option<PathBuf>,
 
     /// Load this kernel module: its name and parameters, where {cgroup} stands for the cgroup of
-    /// the measured part
+    /// the service
     #[arg(long, value_name = "MODULE")]
     pub module: Option<String>,
 
@@ -92,87 +80,6 @@ pub struct ApartArgs {
     /// Move into this cgroup first
     #[arg(long, value_name = "PATH", hide = true)]
     pub cgroup: Option<PathBuf>,
-}
-
-/// How the lengths of functions are announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AnnounceBy {
-    /// In the map of the policy "announced", which must be attached
-    Map,
-    /// As the custom slice of the thread, by sched_setattr()
-    Setattr,
-}
-
-/// Arguments of `functions`.
-#[derive(Args, Debug)]
-pub struct FunctionsArgs {
-    #[command(flatten)]
-    pub compared: ComparedArgs,
-
-    /// Work that arrives on average, in percent of the CPU
-    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
-    pub load: u32,
-
-    /// Threads that functions run in
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pub threads: u32,
-
-    /// Announce how long each function will be
-    #[arg(long, value_name = "HOW")]
-    pub announce: Option<AnnounceBy>,
-
-    /// Error of what is announced: standard deviation of its logarithm, in hundredths
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
-    pub error: u32,
-}
-
-/// Arguments of `mix`.
-#[derive(Args, Debug)]
-pub struct MixArgs {
-    #[command(flatten)]
-    pub compared: ComparedArgs,
-
-    /// Number of cgroups, up to 60
-    #[arg(long, value_name = "N", default_value_t = 24)]
-    pub groups: u32,
-
-    /// Tasks in each of them
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub tasks: u32,
-
-    /// Run the tasks of this one cgroup only, by its number
-    #[arg(long, value_name = "N", hide = true)]
-    pub part: Option<u32>,
-
-    /// Move into this cgroup first
-    #[arg(long, value_name = "PATH", hide = true)]
-    pub cgroup: Option<PathBuf>,
-}
-
-/// Arguments of `locks`.
-#[derive(Args, Debug)]
-pub struct LocksArgs {
-    #[command(flatten)]
-    pub apart: ApartArgs,
-
-    /// Threads that contend for the lock, and as many that are CPU-bound next to them
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub threads: u32,
-
-    /// CPU time of a turn without the lock, and with it, on average, in microseconds each
-    #[arg(long, value_name = "US", default_value_t = 20)]
-    pub work_us: u64,
-
-    /// Write to the map of the policy "holder", which must be attached, who has the lock
-    #[arg(long)]
-    pub hint: bool,
-}
-
-/// Arguments of `requests`.
-#[derive(Args, Debug)]
-pub struct RequestsArgs {
-    #[command(flatten)]
-    pub apart: ApartArgs,
 
     /// Work that arrives on average, in percent of half of the CPU, the share of the service
     #[arg(long, value_name = "PERCENT", default_value_t = 100)]
@@ -196,12 +103,6 @@ pub struct RequestsArgs {
 /// Loads that settings are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Load {
-    /// Functions of heavy-tailed length
-    Functions,
-    /// Tasks that are interactive and CPU-bound alternately
-    Mix,
-    /// Threads that contend for a lock next to others
-    Locks,
     /// A service next to others at 100 % of its share
     Requests,
     /// The same at 120 %
@@ -214,9 +115,6 @@ impl Load {
     /// Its name, on the command line and of files.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Functions => "functions",
-            Self::Mix => "mix",
-            Self::Locks => "locks",
             Self::Requests => "requests",
             Self::Overload => "overload",
             Self::Demo => "demo",
@@ -226,20 +124,12 @@ impl Load {
     /// What it is started by, on the command line.
     pub fn command(self) -> &'static [&'static str] {
         match self {
-            Self::Functions => &["functions"],
-            Self::Mix => &["mix"],
-            Self::Locks => &["locks"],
             Self::Requests => &["requests", "--load", "100"],
             Self::Overload => &["requests", "--load", "120"],
             Self::Demo => {
                 &["requests", "--load", "20", "--asks", "0", "--work-us", "50", "--weight", "100"]
             }
         }
-    }
-
-    /// Is it made of a measured part and another one?
-    pub fn has_parts(self) -> bool {
-        !matches!(self, Self::Functions | Self::Mix)
     }
 }
 

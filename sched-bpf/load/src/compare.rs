@@ -51,11 +51,11 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     let loader = policy::loader(args.loader.as_deref(), &this)?;
     let settings = setting::settings(args);
     let mut rng = Rng::with_seed(args.seed);
-    let mut results = Results::new(args.load, args.seed, args.seconds, &settings);
+    let mut results = Results::new(args.seed, args.seconds, &settings);
     let begin = Instant::now();
 
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
-    // Measured once, and where functions run, so that they are the same in all runs.
+    // Measured once, and where the service runs, so that they are the same in all runs.
     cpu::pin(args.cpu)?;
     let rounds_per_s = cpu::rounds_per_s(None);
     cpu::pin(0)?;

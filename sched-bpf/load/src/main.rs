@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads that show what scheduling policies do, and comparisons by them.
+//! A load that shows what scheduling policies do, and comparisons by it.
 
-mod announce;
 mod apart;
-mod arrivals;
 mod cgroup;
 mod child;
 mod cli;
 mod compare;
 mod cpu;
-mod functions;
-mod hint;
 mod interrupt;
-mod locks;
-mod mix;
 mod pieces;
 mod policy;
 mod requests;
@@ -33,9 +27,6 @@ use cli::{Action, Cli};
 
 fn act(cli: Cli) -> Result<()> {
     match cli.action {
-        Action::Functions(args) => functions::functions(&args),
-        Action::Mix(args) => mix::mix(&args),
-        Action::Locks(args) => locks::locks(&args),
         Action::Requests(args) => requests::requests(&args),
         Action::Compare(args) => compare::compare(&args),
     }

@@ -3,7 +3,7 @@
 //! Computing that is counted in pieces, so that it is known how long each was held up.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -14,15 +14,15 @@ use crate::seen::Invocation;
 /// CPU time of a piece, in nanoseconds.
 const PIECE_NS: u64 = 1_000_000;
 
-/// Computes until `until` has passed since `begin`; returns what became of each piece.
-pub fn compute_until(begin: Instant, until: Duration, rounds_per_s: u64) -> Vec<Invocation> {
+/// Computes from the begin until the time is over; returns what became of each piece.
+fn compute_one(when: When) -> Vec<Invocation> {
     let mut pieces = Vec::new();
 
-    while begin.elapsed() < until {
+    when.await_begin();
+    while !when.is_over() {
         let due = Instant::now();
-        Work::of(PIECE_NS, rounds_per_s).run();
-        let duration_ns = due.elapsed().as_nanos() as u64;
-        pieces.push(Invocation::lasted(PIECE_NS, duration_ns));
+        Work::of(PIECE_NS, when.rounds_per_s).run();
+        pieces.push(Invocation::lasted(PIECE_NS, due.elapsed().as_nanos() as u64));
     }
     pieces
 }
@@ -32,14 +32,8 @@ pub fn compute(threads: u32, cpu: usize, when: When) -> Result<Vec<Invocation>> 
     // Threads inherit this.
     cpu::pin(cpu)?;
     Ok(thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    when.await_begin();
-                    compute_until(when.begin, when.time, when.rounds_per_s)
-                })
-            })
-            .collect();
+        let threads: Vec<_> =
+            (0..threads).map(|_| scope.spawn(move || compute_one(when))).collect();
 
         threads.into_iter().flat_map(|thread| thread.join().expect("a thread panicked")).collect()
     }))

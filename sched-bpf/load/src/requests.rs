@@ -19,7 +19,6 @@ use fastrand::Rng;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::apart::{self, When};
-use crate::arrivals::exponential;
 use crate::cli::RequestsArgs;
 use crate::cpu::{self, Work};
 use crate::pieces;
@@ -28,6 +27,11 @@ use crate::setattr;
 
 /// The part of a CPU that the service may have.
 const SHARE: f64 = 0.5;
+
+/// A number of an exponential distribution.
+fn exponential(rng: &mut Rng, mean: f64) -> f64 {
+    -mean * (1.0 - rng.f64()).ln()
+}
 
 /// A request.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,10 +136,8 @@ struct Shared<'a> {
 impl Shared<'_> {
     /// Puts the calling thread where the service is.
     fn place(&self) -> Result<()> {
-        let compared = &self.args.apart.compared;
-
-        cpu::pin(compared.cpu)?;
-        setattr::own_slice(compared.slice_us)
+        cpu::pin(self.args.cpu)?;
+        setattr::own_slice(self.args.slice_us)
     }
 
     /// A request: the worker and its helper by turns.
@@ -195,7 +197,7 @@ fn all(args: &RequestsArgs, time: Duration) -> Vec<Request> {
     let gap_ns = work_ns / (SHARE * f64::from(args.load) / 100.0);
     let gap = |rng: &mut Rng| exponential(rng, gap_ns) as u64;
 
-    Request::all(args.apart.compared.seed, time, pieces, args.work_us, gap)
+    Request::all(args.seed, time, pieces, args.work_us, gap)
 }
 
 /// The service.
@@ -237,9 +239,9 @@ fn serve_all(args: &RequestsArgs, when: When) -> Result<Vec<Invocation>> {
 /// it waited for a worker and how long it took; and for each piece of what computes beside it.
 pub fn requests(args: &RequestsArgs) -> Result<()> {
     apart::run(
-        &args.apart,
+        args,
         |when| serve_all(args, when),
-        |when| pieces::compute(args.workers, args.apart.compared.cpu, when),
+        |when| pieces::compute(args.workers, args.cpu, when),
     )
 }
 

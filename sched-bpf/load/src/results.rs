@@ -7,8 +7,6 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use sched_bpf_statistics::{figure, ratio, Estimate, Figure, Run};
 
-use crate::arrivals::LONG_NS;
-use crate::cli::Load;
 use crate::seen::{Invocation, Seen};
 use crate::setting::{Kind, Setting};
 
@@ -16,12 +14,9 @@ use crate::setting::{Kind, Setting};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     Duration,
-    Long,
     Wait,
     /// Waits of the other part
     Held,
-    /// The work of all, one value for each run
-    Work,
     /// The work without that of the other part, one value for each run
     Served,
     /// The work of the other part, one value for each run
@@ -35,26 +30,8 @@ const fn q(part: f64) -> Figure {
     Figure::Quantile(part)
 }
 
-const FUNCTIONS: &[Column] = &[
-    ("mean", Values::Duration, Figure::Mean),
-    ("p50", Values::Duration, q(0.5)),
-    ("p99", Values::Duration, q(0.99)),
-    ("long_p99", Values::Long, q(0.99)),
-    ("wait_p99", Values::Wait, q(0.99)),
-    ("bystander_p99", Values::Held, q(0.99)),
-    ("bystander_max", Values::Held, Figure::Max),
-];
-
-const MIX: &[Column] = &[
-    ("wait_p99.9", Values::Wait, q(0.999)),
-    ("wait_mean", Values::Wait, Figure::Mean),
-    ("wait_p99", Values::Wait, q(0.99)),
-    ("held_p99", Values::Held, q(0.99)),
-    ("held_max", Values::Held, Figure::Max),
-    ("work", Values::Work, Figure::Mean),
-];
-
-const REQUESTS: &[Column] = &[
+/// The figures of a load. The first is the one that it is about.
+const COLUMNS: &[Column] = &[
     ("served", Values::Served, Figure::Mean),
     ("p50", Values::Duration, q(0.5)),
     ("p99", Values::Duration, q(0.99)),
@@ -64,41 +41,11 @@ const REQUESTS: &[Column] = &[
     ("held_max", Values::Held, Figure::Max),
 ];
 
-impl Load {
-    /// The figures of a load. The first is the one that it is about.
-    fn columns(self) -> &'static [Column] {
-        match self {
-            Self::Functions => FUNCTIONS,
-            Self::Mix => MIX,
-            Self::Locks | Self::Requests | Self::Overload | Self::Demo => REQUESTS,
-        }
-    }
-
-    /// What the table is about.
-    fn about(self) -> &'static str {
-        match self {
-            Self::Functions => {
-                "Functions of heavy-tailed length on one CPU: durations of all and of long ones \
-                 (30 ms or more), their waits for the first instruction, and the waits of a \
-                 bystander that works for 0.1 ms every 10 ms"
-            }
-            Self::Mix => {
-                "Tasks in many cgroups on one CPU, interactive and CPU-bound alternately: waits of \
-                 those that were due; delays of a piece of 1 ms of computing; the work of all"
-            }
-            Self::Requests | Self::Overload | Self::Demo => {
-                "Requests to a service next to as many CPU-bound threads, on one CPU: the work of \
-                 those that ended, their durations, and their time in the queue; the work of the \
-                 other threads, and delays of a piece of 1 ms of it"
-            }
-            Self::Locks => {
-                "Threads that contend for a lock next to as many CPU-bound ones, on one CPU: their \
-                 work, durations of a turn, their waits for the lock; the work of the others, and \
-                 delays of a piece of 1 ms of it"
-            }
-        }
-    }
-}
+/// What the table is about.
+const ABOUT: &str =
+    "Requests to a service next to as many CPU-bound threads, on one CPU: the work of those that \
+     ended, their durations, and their time in the queue; the work of the other threads, and \
+     delays of a piece of 1 ms of it";
 
 /// A run: when it was, and its values.
 pub struct Measured {
@@ -121,13 +68,8 @@ impl Measured {
 
         match of {
             Values::Duration => Run::new(functions.iter().map(|i| i.duration_ns)),
-            Values::Long => {
-                let long = functions.iter().filter(|i| i.length_ns >= LONG_NS);
-                Run::new(long.map(|i| i.duration_ns))
-            }
             Values::Wait => Run::new(functions.iter().map(|i| i.wait_ns)),
             Values::Held => Run::new(bystander.iter().map(|i| i.wait_ns)),
-            Values::Work => one(work(functions) + work(bystander)),
             Values::Served => one(work(functions)),
             Values::Beside => one(work(bystander)),
         }
@@ -136,18 +78,17 @@ impl Measured {
 
 /// All runs of all settings.
 pub struct Results {
-    load: Load,
     seed: u64,
     seconds: u64,
     settings: Vec<(String, Kind, Vec<Measured>)>,
 }
 
 impl Results {
-    /// Of runs of `seconds` of a load, in an order that follows from `seed`.
-    pub fn new(load: Load, seed: u64, seconds: u64, settings: &[Setting]) -> Self {
+    /// Of runs of `seconds`, in an order that follows from `seed`.
+    pub fn new(seed: u64, seconds: u64, settings: &[Setting]) -> Self {
         let settings = settings.iter().map(|s| (s.name.clone(), s.kind, Vec::new())).collect();
 
-        Self { load, seed, seconds, settings }
+        Self { seed, seconds, settings }
     }
 
     /// Adds a run of the setting of that number.
@@ -158,15 +99,14 @@ impl Results {
     /// A row for each run: figures in microseconds.
     pub fn csv(&self) -> Result<String> {
         let mut out = csv::Writer::from_writer(Vec::new());
-        let columns = self.load.columns();
         let head = ["setting", "round", "place", "seed"].map(String::from).into_iter();
 
-        out.write_record(head.chain(columns.iter().map(|(name, ..)| format!("{name}_us"))))?;
+        out.write_record(head.chain(COLUMNS.iter().map(|(name, ..)| format!("{name}_us"))))?;
         for (name, _, runs) in &self.settings {
             for run in runs {
                 let mut row = vec![name.clone()];
                 row.extend([run.round.into(), run.place as u64, run.seed].map(|n| n.to_string()));
-                for (_, of, what) in columns {
+                for (_, of, what) in COLUMNS {
                     // A short run may have no value of a kind.
                     let ns = figure(*what, std::iter::once(&run.values(*of)?));
                     row.push(ns.map_or(String::new(), |ns| format!("{:.1}", ns / 1e3)));
@@ -182,13 +122,12 @@ impl Results {
     fn alpha(&self) -> f64 {
         let policies = self.settings.iter().filter(|(_, kind, _)| *kind == Kind::Policy);
 
-        0.05 / (policies.count() * self.load.columns().len()).max(1) as f64
+        0.05 / (policies.count() * COLUMNS.len()).max(1) as f64
     }
 
     /// A table of the ratios of all settings to stock. Stock itself is shown in milliseconds.
     pub fn markdown(&self) -> Result<String> {
         let mut out = String::new();
-        let columns = self.load.columns();
         let (_, _, stock) =
             self.settings.iter().find(|(_, kind, _)| *kind == Kind::Stock).context("no stock")?;
 
@@ -198,18 +137,18 @@ impl Results {
             "{}. {} runs of {} s of each setting, seed {}. Stock is in milliseconds, the others \
              are ratios to it, with intervals of Student's t over runs, so wide that those of the \
              policies hold together with 95 % ({:.2} % each).\n",
-            self.load.about(),
+            ABOUT,
             stock.len(),
             self.seconds,
             self.seed,
             100.0 * (1.0 - self.alpha())
         );
-        let names: Vec<_> = columns.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<_> = COLUMNS.iter().map(|(name, ..)| *name).collect();
         let _ = writeln!(out, "| setting | {} |", names.join(" | "));
-        let _ = writeln!(out, "|{}", " --- |".repeat(columns.len() + 1));
+        let _ = writeln!(out, "|{}", " --- |".repeat(COLUMNS.len() + 1));
         for (name, kind, runs) in &self.settings {
             let mut row = vec![name.clone()];
-            for (_, of, what) in columns {
+            for (_, of, what) in COLUMNS {
                 let values = |all: &[Measured]| -> Result<Vec<Run>> {
                     all.iter().map(|run| run.values(*of)).collect()
                 };
@@ -241,7 +180,6 @@ mod tests {
     fn tables() {
         let one = |length_ns, duration_ns| Invocation { length_ns, wait_ns: 1, duration_ns };
         let mut results = Results {
-            load: Load::Functions,
             seed: 1,
             seconds: 5,
             settings: [("stock", Kind::Stock), ("p", Kind::Policy)]
@@ -251,7 +189,7 @@ mod tests {
         for (setting, duration) in [(0, 4_000_000), (1, 2_000_000)] {
             for round in 0..3 {
                 let seen =
-                    Seen { functions: vec![one(LONG_NS, duration)], bystander: vec![one(1, 2)] };
+                    Seen { functions: vec![one(duration, duration)], bystander: vec![one(1, 2)] };
                 results.add(setting, Measured::new(round, 0, 7, seen));
             }
         }

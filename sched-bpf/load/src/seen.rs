@@ -7,13 +7,11 @@ use std::thread::ScopedJoinHandle;
 
 use anyhow::{bail, Result};
 
-use crate::cpu::Work;
-
 /// What a line of the output is about.
 const FUNCTION: &str = "function";
 const BYSTANDER: &str = "bystander";
 
-/// What became of an invocation: of a function, a request, or a piece of work.
+/// What became of a request, or of a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// CPU time that it takes, in nanoseconds
@@ -25,15 +23,6 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Works for `length_ns` where `rounds_per_s` take a second, which was due at `due_ns` of
-    /// the clock that `now_ns` reads; in nanoseconds all.
-    pub fn run(due_ns: u64, length_ns: u64, rounds_per_s: u64, now_ns: impl Fn() -> u64) -> Self {
-        let wait_ns = now_ns().saturating_sub(due_ns);
-
-        Work::of(length_ns, rounds_per_s).run();
-        Self { length_ns, wait_ns, duration_ns: now_ns().saturating_sub(due_ns) }
-    }
-
     /// One of which is known how long it took: what is not its work it waited.
     pub fn lasted(length_ns: u64, duration_ns: u64) -> Self {
         Self { length_ns, wait_ns: duration_ns.saturating_sub(length_ns), duration_ns }
@@ -44,7 +33,7 @@ impl Invocation {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub functions: Vec<Invocation>,
-    /// The turns of the bystander
+    /// Pieces of what computes beside them
     pub bystander: Vec<Invocation>,
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 
-use crate::child::{self, Child};
+use crate::child::Child;
 use crate::cli::{CompareArgs, Load};
 use crate::policy::Policy;
 use crate::slice::{self, Slice};
@@ -36,29 +36,15 @@ pub enum Kind {
 /// The loads that a setting is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum For {
-    /// All but the demo
-    Any,
-    /// Those of one part: all threads of the functions are alike, and tasks of the mix too
-    Whole,
-    /// Those of two, of which the measured one may have a slice or a cgroup of its own
-    Parts,
-    One(Load),
     /// Requests and overload
-    Service,
-    /// All
+    Full,
+    Demo,
     All,
 }
 
 impl For {
     fn has(self, load: Load) -> bool {
-        match self {
-            Self::Any => load != Load::Demo,
-            Self::Whole => !load.has_parts(),
-            Self::Parts => load.has_parts() && load != Load::Demo,
-            Self::One(one) => load == one,
-            Self::Service => matches!(load, Load::Requests | Load::Overload),
-            Self::All => true,
-        }
+        self == Self::All || (self == Self::Demo) == (load == Load::Demo)
     }
 }
 
@@ -75,52 +61,37 @@ enum Means {
     Protect,
 }
 
-/// Loads, needed for a coarse comparison, kind, name, what the load is started by, its
-/// arguments, what is in force.
-type Row = (For, bool, Kind, &'static str, &'static str, &'static str, Means);
+/// Loads, needed for a coarse comparison, kind, name, arguments of the load, what is in force.
+type Row = (For, bool, Kind, &'static str, &'static str, Means);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &{
-    use For::{All, Any, One, Parts, Service, Whole};
+    use For::{All, Demo, Full};
     use Kind::{Again, Other, Policy, Static, Stock};
-    use Load::{Demo, Functions, Locks, Mix};
     use Means::{Base, Nothing, Protect};
     [
-        (All, true, Stock, "stock", "", "", Nothing),
-        (All, true, Again, "stock again", "", "", Nothing),
-        (Whole, true, Static, "SCHED_BATCH", "chrt --batch 0", "", Nothing),
-        (Parts, false, Static, "SCHED_BATCH", "chrt --batch 0", "", Nothing),
-        (Whole, false, Static, "nice 10", "nice -n 10", "", Nothing),
-        (Whole, false, Static, "nice -10", "nice -n -10", "", Nothing),
-        (Any, true, Static, "slice 0.1 ms", "", "--slice-us 100", Nothing),
-        (Any, false, Static, "slice 0.3 ms", "", "--slice-us 300", Nothing),
-        (Any, false, Static, "slice 1 ms", "", "--slice-us 1000", Nothing),
-        (Any, false, Static, "slice 10 ms", "", "--slice-us 10000", Nothing),
-        (Any, true, Static, "slice 100 ms", "", "--slice-us 100000", Nothing),
-        (Any, true, Static, "base_slice 0.1 ms", "", "", Base(100)),
-        (Any, false, Static, "base_slice 0.3 ms", "", "", Base(300)),
-        (Any, false, Static, "base_slice 1 ms", "", "", Base(1_000)),
-        (Any, false, Static, "base_slice 10 ms", "", "", Base(10_000)),
-        (Any, true, Static, "base_slice 100 ms", "", "", Base(100_000)),
-        (Parts, true, Static, "cpu.weight 100", "", "--weight 100", Nothing),
-        (Parts, false, Other, "cpu.weight 300", "", "--weight 300", Nothing),
-        (Parts, true, Policy, "protect", "", "", Protect),
-        (Service, true, Static, "slice 0.1 ms, weight", "", "--slice-us 100 --weight 100", Nothing),
-        (Service, true, Static, "slice 1 ms, weight", "", "--slice-us 1000 --weight 100", Nothing),
-        (Service, true, Policy, "protect, weight", "", "--weight 100", Protect),
-        (Service, true, Policy, "learned", "", "", Means::Policy("learned")),
-        (One(Mix), true, Policy, "learned", "", "", Means::Policy("learned")),
-        (One(Functions), true, Other, "sched_setattr each", "", "--announce setattr", Nothing),
-        (One(Functions), true, Policy, "announced", "", "--announce map",
-         Means::Policy("announced")),
-        (One(Functions), true, Policy, "announced, error 100 %", "", "--announce map --error 100",
-         Means::Policy("announced")),
-        (One(Locks), true, Policy, "holder", "", "--hint", Means::Policy("holder")),
-        (One(Locks), false, Policy, "holder, weight", "", "--hint --weight 100",
-         Means::Policy("holder")),
-        (One(Demo), true, Static, "slice 0.1 ms", "", "--slice-us 100", Nothing),
-        (One(Demo), true, Static, "cpu.weight 1000", "", "--weight 1000", Nothing),
-        (One(Demo), true, Policy, "protect", "", "", Protect),
+        (All, true, Stock, "stock", "", Nothing),
+        (All, true, Again, "stock again", "", Nothing),
+        (Full, true, Static, "slice 0.1 ms", "--slice-us 100", Nothing),
+        (Full, false, Static, "slice 0.3 ms", "--slice-us 300", Nothing),
+        (Full, false, Static, "slice 1 ms", "--slice-us 1000", Nothing),
+        (Full, false, Static, "slice 10 ms", "--slice-us 10000", Nothing),
+        (Full, true, Static, "slice 100 ms", "--slice-us 100000", Nothing),
+        (Full, true, Static, "base_slice 0.1 ms", "", Base(100)),
+        (Full, false, Static, "base_slice 0.3 ms", "", Base(300)),
+        (Full, false, Static, "base_slice 1 ms", "", Base(1_000)),
+        (Full, false, Static, "base_slice 10 ms", "", Base(10_000)),
+        (Full, true, Static, "base_slice 100 ms", "", Base(100_000)),
+        (Full, true, Static, "cpu.weight 100", "--weight 100", Nothing),
+        (Full, false, Other, "cpu.weight 300", "--weight 300", Nothing),
+        (Full, true, Policy, "protect", "", Protect),
+        (Full, true, Static, "slice 0.1 ms, weight", "--slice-us 100 --weight 100", Nothing),
+        (Full, true, Static, "slice 1 ms, weight", "--slice-us 1000 --weight 100", Nothing),
+        (Full, true, Policy, "protect, weight", "--weight 100", Protect),
+        (Full, true, Policy, "learned", "", Means::Policy("learned")),
+        (Demo, true, Static, "slice 0.1 ms", "--slice-us 100", Nothing),
+        (Demo, true, Static, "cpu.weight 1000", "--weight 1000", Nothing),
+        (Demo, true, Policy, "protect", "", Protect),
     ]
 };
 
@@ -130,8 +101,6 @@ pub struct Setting {
     pub name: String,
     pub kind: Kind,
     means: Means,
-    /// What the load is started by, before its own name
-    prefix: Vec<&'static str>,
     args: Vec<String>,
 }
 
@@ -146,7 +115,7 @@ pub enum Standing {
 impl Setting {
     /// The command that starts `program` with this load under this setting.
     pub fn command(&self, program: &Path, loader: &Path, load: Load) -> Command {
-        let mut command = child::command(&self.prefix, program);
+        let mut command = Command::new(program);
 
         command.args(load.command()).args(&self.args);
         if self.means == Means::Protect {
@@ -219,15 +188,9 @@ fn scx(path: &Path) -> Result<Child> {
 
 /// The settings of a comparison, with the schedulers and modules that it names.
 pub fn settings(args: &CompareArgs) -> Vec<Setting> {
-    let words = |text: &'static str| text.split_whitespace();
     let rows = ROWS.iter().filter(|row| row.0.has(args.load) && (row.1 || !args.coarse));
-    let other = |kind, name: &str, means, args| Setting {
-        name: name.to_string(),
-        kind,
-        means,
-        prefix: Vec::new(),
-        args,
-    };
+    let other =
+        |kind, name: &str, means, args| Setting { name: name.to_string(), kind, means, args };
     let scx = args.scx.iter().map(|path| {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         other(Kind::Other, &name, Means::Scx(path.clone()), Vec::new())
@@ -238,9 +201,8 @@ pub fn settings(args: &CompareArgs) -> Vec<Setting> {
         other(Kind::Policy, name, Means::Nothing, args)
     });
 
-    rows.map(|(_, _, kind, name, prefix, args, means)| Setting {
-        prefix: words(prefix).collect(),
-        ..other(*kind, name, means.clone(), words(args).map(String::from).collect())
+    rows.map(|(_, _, kind, name, args, means)| {
+        other(*kind, name, means.clone(), args.split_whitespace().map(String::from).collect())
     })
     .chain(scx)
     .chain(modules)
