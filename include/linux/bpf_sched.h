@@ -146,7 +146,8 @@ struct bpf_sched_ops {
 	 * when the hook is called again. Rejected if the slice or the negative lag
 	 * would exceed max_slice_ns, for a custom slice, and if a kernel thread
 	 * is next in line or woke during the slice. > 0: the slice ends. Rejected
-	 * in the first 0.1 ms.
+	 * in the first 0.1 ms. An extended slice is a long one: wakees with a
+	 * shorter slice preempt, unless @cfs_check_preempt_wakeup refuses.
 	 */
 	int (*cfs_check_preempt_tick)(struct sched_entity *curr, unsigned long delta_exec,
 				      struct cgroup *cgrp);

@@ -22,6 +22,7 @@ static const char * const reason_names[] = {
 	[BPF_SCHED_CPU]		= "cpu",
 	[BPF_SCHED_BALANCE]	= "balance",
 };
+
 static_assert(ARRAY_SIZE(reason_names) == BPF_SCHED_NR_REASONS);
 
 /**
@@ -50,6 +51,7 @@ static const struct hook_desc hooks[] = {
 	[BPF_SCHED_CFS_CAN_MIGRATE]		= HOOK(cfs_can_migrate, BIT(BPF_SCHED_CPU) |
 						       BIT(BPF_SCHED_BALANCE)),
 };
+
 static_assert(ARRAY_SIZE(hooks) == BPF_SCHED_NR_HOOKS);
 
 int bpf_sched_alloc_stats(struct bpf_sched_ops *ops)

@@ -15,13 +15,13 @@
  * struct tick_run - what happened since an entity was picked
  * @se: the entity
  * @exec_at_pick: its sum_exec_runtime when it was picked
- * @extra: nanoseconds by which its slice was extended
+ * @extended: its slice was extended
  * @kthread_woken: a kernel thread woke, and did not preempt it
  */
 struct tick_run {
 	const struct sched_entity *se;
 	u64 exec_at_pick;
-	u64 extra;
+	bool extended;
 	bool kthread_woken;
 };
 
@@ -82,18 +82,13 @@ static u64 next_tick(const struct tick_call *call)
 	return call->vruntime + to_virtual(call->se, TICK_NSEC);
 }
 
-/*
- * Return the extra time of the current slice if it lasts until @end. It is not added to
- * sched_entity::slice, or each wakee would have a shorter slice and preempt.
- */
-static u64 extra_time(const struct tick_call *call, u64 end)
+/* Return the slice of the current task if it lasts until @end. */
+static u64 extended_slice(const struct tick_call *call, u64 end)
 {
-	u64 extra = this_run(call->rq, call->se)->extra;
+	const struct sched_entity *se = call->se;
 
-	if (is_before(call->se->deadline, end))
-		extra += to_service(call->se, end - call->se->deadline);
-
-	return extra;
+	return is_before(se->deadline, end) ? se->slice + to_service(se, end - se->deadline) :
+					      se->slice;
 }
 
 /*
@@ -104,7 +99,7 @@ static bool is_too_long(const struct tick_call *call, u64 end)
 {
 	u64 max = READ_ONCE(bpf_sched_max_slice_ns);
 
-	return call->se->slice + extra_time(call, end) > max ||
+	return extended_slice(call, end) > max ||
 	       is_before(avg_vruntime(&call->rq->cfs) + to_virtual(call->se, max), end);
 }
 
@@ -129,15 +124,15 @@ static void extend_slice(struct tick_call *call)
 {
 	struct sched_entity *se = call->se;
 	u64 end = next_tick(call);
-	u64 extra = extra_time(call, end);
 
 	if (is_before(se->deadline, end)) {
+		se->slice = extended_slice(call, end);
 		se->deadline = end;
-		this_run(call->rq, se)->extra = extra;
-		bpf_sched_slice_set(call->rq, se->slice + extra);
+		bpf_sched_slice_set(call->rq, se->slice);
 	}
 	if (is_before(se->vprot, end))
 		se->vprot = end;
+	this_run(call->rq, se)->extended = true;
 }
 
 /* Let the slice end: update_deadline() is about to find it used up. */
@@ -220,5 +215,5 @@ bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
 	bpf_sched_call(rq, p, NULL, call_tick, &call);
 
 	/* The hrtick is for the end that the slice had when @se was picked. */
-	return queued && this_run(rq, se)->extra && is_before(call.vruntime, se->vprot);
+	return queued && this_run(rq, se)->extended && is_before(call.vruntime, se->vprot);
 }
