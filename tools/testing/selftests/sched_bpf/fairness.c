@@ -36,6 +36,7 @@
 #include "fairness.skel.h"
 #include "lib.h"
 #include "oracle.h"
+#include "policy.h"
 
 #define AUTOGROUP	"/proc/sys/kernel/sched_autogroup_enabled"
 
@@ -47,6 +48,8 @@
 #define AFTER		500
 #define TWO_REQUESTS	250	/* until AFTER, at least */
 #define MAX_SETTLE	1000	/* and at most */
+
+#define STARVED		.05	/* a share of the time */
 
 #define MIN_SLICE	100000
 #define MAX_SLICE	100000000
@@ -344,11 +347,14 @@ SCENARIO(throttled,
 	},
 );
 
-/* Only one of them runs on the two CPUs of a core. */
+/*
+ * Only one of them runs on the two CPUs of a core. Core scheduling gives no certain share:
+ * the third has 11 to 28 % on stock. So it is only checked that none starves.
+ */
 SCENARIO(core,
 	.rows = {
-		{ .nr = 2, .judged = LEAST, .percent = 15 },
-		{ .nr = 1, .load.on_test_cpu = true, .judged = LEAST, .percent = 15 },
+		{ .nr = 2, .judged = NEITHER },
+		{ .nr = 1, .load.on_test_cpu = true, .judged = NEITHER },
 	},
 	.cookies = true, .everywhere = true,
 );
@@ -656,6 +662,7 @@ static void try_policy(struct __test_metadata *_metadata, FIXTURE_DATA(fairness)
 	struct bpf_link *link;
 	uint64_t asked;
 	long left, control;
+	int i;
 
 	ASSERT_EQ(0, start_loads(self));
 	link = attach(self->skel, &policies[p], self->loads[0].pid, self->variant->everywhere);
@@ -663,6 +670,11 @@ static void try_policy(struct __test_metadata *_metadata, FIXTURE_DATA(fairness)
 	record(self, &self->trace, policies[p].mode == RANDOM ? RANDOMLY : HOSTILE);
 	asked = opinions();
 	with = judge(self, request_us() + tick_us() + between_changes_us(self));
+	for (i = 0; self->variant->cookies && i < self->nr_tasks; i++) {
+		TH_LOG("%s, %s: task %d has %.1f %%", self->variant->name, policies[p].name, i,
+		       100 * trace_share(&self->trace, i));
+		EXPECT_GT(trace_share(&self->trace, i), STARVED);
+	}
 	/* The loads may have inherited the link. */
 	ASSERT_EQ(0, bpf_link__detach(link));
 	bpf_link__destroy(link);
