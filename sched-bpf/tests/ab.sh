@@ -3,13 +3,13 @@
 # sched-bpf ab: a trial finds an effect that is there, and none where there is none. sched-bpf
 # is the one in PATH, or that of SCHED_BPF.
 
-DIR=$(dirname "$(readlink -f "$0")")
+DIR=$PWD/build/kselftest/sched_bpf
 source "$DIR/../kselftest/ktap_helpers.sh"
 source "$DIR/expect.sh"
 
 TOOL=${SCHED_BPF:-sched-bpf}
 CGROUP=/sys/fs/cgroup/sched_bpf_ab
-KNOBS=/sys/kernel/bpf_sched
+KNOBS=/sys/module/bpf_sched/parameters
 WORK=$(mktemp -d)
 SHORT="--window 500ms --burn-in 100ms"
 SEEDS="1 2 3"

@@ -3,7 +3,7 @@
 # Each bundled policy of sched-bpf does what it is for, compared with the same load without it.
 # sched-bpf and sched-bpf-load are those in PATH.
 
-DIR=$(dirname "$(readlink -f "$0")")
+DIR=$PWD/build/kselftest/sched_bpf
 source "$DIR/../kselftest/ktap_helpers.sh"
 
 BPFTOOL=$DIR/bpftool

@@ -3,7 +3,7 @@
 # Commands of sched-bpf: what they attach, print and return. sched-bpf is the one in PATH, or
 # that of SCHED_BPF.
 
-DIR=$(dirname "$(readlink -f "$0")")
+DIR=$PWD/build/kselftest/sched_bpf
 source "$DIR/../kselftest/ktap_helpers.sh"
 source "$DIR/expect.sh"
 
@@ -11,7 +11,7 @@ TOOL=${SCHED_BPF:-sched-bpf}
 BPFTOOL=$DIR/bpftool
 CGROUP=/sys/fs/cgroup/sched_cli
 PINS=/sys/fs/bpf/sched_bpf
-KNOBS=/sys/kernel/bpf_sched
+KNOBS=/sys/module/bpf_sched/parameters
 MAX_SLICE=$(cat "$KNOBS/max_slice_ns" 2>/dev/null)
 OUT=$(mktemp)
 GO=$(mktemp -u)

@@ -3,7 +3,7 @@
 # The service of sched-bpf, by itself and under systemd. sched-bpf is the one in PATH; the unit
 # is that of SCHED_BPF_UNIT, by default next to the sources.
 
-DIR=$(dirname "$(readlink -f "$0")")
+DIR=$PWD/build/kselftest/sched_bpf
 source "$DIR/../kselftest/ktap_helpers.sh"
 
 UNIT=${SCHED_BPF_UNIT:-sched-bpf/sched-bpf.service}
@@ -11,7 +11,7 @@ WORK=$(mktemp -d)
 CONFIG=$WORK/config
 CGROUP=/sys/fs/cgroup/sched_bpf_service
 STATE=$WORK/state.json
-KNOBS=/sys/kernel/bpf_sched
+KNOBS=/sys/module/bpf_sched/parameters
 
 # pass NAME COMMAND...: it succeeds, soon.
 pass()

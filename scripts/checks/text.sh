@@ -65,5 +65,5 @@ spelling() {
 # Those that are sourced are looked at where they are; the kernel's own are not there.
 shell_scripts() {
 	"$TOP/scripts/inside" bash -c 'grep -lE "^#!/(usr/bin/env |bin/)(ba)?sh" scripts/* scripts/deb-guest/* .ci/run \
-		tools/testing/selftests/sched_bpf/*.sh 2>/dev/null | xargs shellcheck -x -S warning'
+		tools/testing/selftests/sched_bpf/*.sh sched-bpf/tests/*.sh 2>/dev/null | xargs shellcheck -x -S warning'
 }
