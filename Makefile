@@ -2,7 +2,7 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug test-series check series edit pull clean distclean
 .NOTPARALLEL:
 export LINUX T CONFIG BENCH SEED KERNEL
 
@@ -87,6 +87,9 @@ test-debug: selftests ## Run the selftests on a kernel that checks itself; takes
 	@scripts/kernel debug
 	@scripts/selftests debug
 	@scripts/test debug
+
+test-series: tree ## Boot the kernel that each series ends with, and run its selftests
+	@scripts/test-series
 
 check: selftests kernel-off ## Run the tests that need no virtual machine
 	@scripts/check

@@ -248,10 +248,5 @@ long bpf_sched_entity_belongs_to_cgrp(struct sched_entity *se, u64 cgrpid);
 s64 bpf_sched_entity_lag(struct sched_entity *se);
 int bpf_sched_entity_eligible(struct sched_entity *se);
 u32 bpf_sched_entity_nr_runnable(struct sched_entity *se);
-int bpf_sched_cpu_is_idle(u32 cpu);
-int bpf_sched_cpu_nr_runnable(u32 cpu);
-int bpf_sched_cpu_capacity(u32 cpu);
-int bpf_sched_cpu_node(u32 cpu);
-int bpf_sched_cpus_share_cache(u32 cpu, u32 other);
 
 #endif /* _LINUX_BPF_SCHED_H */

@@ -65,7 +65,6 @@
 #![cfg_attr(CONFIG_RUST_BPF_SCHED_KUNIT_TEST, feature(used_with_arg))]
 
 mod cgroup;
-pub mod cpu;
 mod entity;
 mod policy;
 mod registration;

@@ -11,15 +11,18 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+extern const struct rq runqueues __ksym;
+
 SEC("struct_ops")
 int BPF_PROG(beside_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, u64 stock_cpu)
 {
+	const struct rq *rq = bpf_this_cpu_ptr(&runqueues);
 	u32 cpu = bpf_get_smp_processor_id();
 
 	if (!(wake_flags & BPF_SCHED_WAKE_SYNC) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 		return 0;
 
-	return bpf_sched_cpu_nr_runnable(cpu) == 1 ? BPF_SCHED_CPU_0 + cpu : 0;
+	return rq->cfs.h_nr_runnable == 1 ? BPF_SCHED_CPU_0 + cpu : 0;
 }
 
 SEC(".struct_ops.link")

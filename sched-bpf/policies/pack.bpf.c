@@ -13,13 +13,23 @@
 
 #define MAX_CPUS	64
 
+extern const struct rq runqueues __ksym;
+
+/* Return true if no task runs on @cpu and none is about to be enqueued. */
+static bool is_idle(u32 cpu)
+{
+	const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
+
+	return rq && !rq->nr_running && !rq->ttwu_pending;
+}
+
 SEC("struct_ops")
 int BPF_PROG(pack_select, struct task_struct *p)
 {
 	int cpu;
 
 	for (cpu = 0; cpu < MAX_CPUS; cpu++)
-		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && bpf_sched_cpu_is_idle(cpu) == 1)
+		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && is_idle(cpu))
 			return BPF_SCHED_CPU_0 + cpu;
 
 	return 0;

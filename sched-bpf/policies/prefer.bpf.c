@@ -17,6 +17,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+extern const struct rq runqueues __ksym;
+
 /* Set before the policy is loaded: a bit for each CPU that is preferred. */
 const volatile u64 cpus;
 
@@ -27,11 +29,19 @@ static bool is_preferred(u64 cpu)
 	return cpu < MAX_CPUS && cpus >> cpu & 1;
 }
 
+/* Return true if no task runs on @cpu and none is about to be enqueued. */
+static bool is_idle(u32 cpu)
+{
+	const struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
+
+	return rq && !rq->nr_running && !rq->ttwu_pending;
+}
+
 /* Return true if @p can run there at once. */
 static bool is_free(struct task_struct *p, u32 cpu)
 {
 	return is_preferred(cpu) && bpf_cpumask_test_cpu(cpu, p->cpus_ptr) &&
-	       bpf_sched_cpu_is_idle(cpu) == 1;
+	       is_idle(cpu);
 }
 
 /* Return a preferred CPU where @p can run at once, or -1. */

@@ -2,29 +2,26 @@
 #ifndef _KERNEL_SCHED_BPF_INTERNAL_H
 #define _KERNEL_SCHED_BPF_INTERNAL_H
 
+#include <linux/args.h>
 #include <linux/bpf-cgroup.h>
 #include <linux/bpf_sched.h>
 #include <linux/cgroup.h>
 #include <linux/cleanup.h>
+#include <linux/filter.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/clock.h>
+#include <linux/stddef.h>
 
 struct rq;
 struct seq_file;
 
-enum bpf_sched_hook {
-	BPF_SCHED_CFS_CHECK_PREEMPT_WAKEUP,
-	BPF_SCHED_CFS_WAKEUP_PREEMPT_ENTITY,
-	BPF_SCHED_CFS_SLICE,
-	BPF_SCHED_CFS_CHECK_PREEMPT_TICK,
-	BPF_SCHED_CFS_SELECT_CPU,
-	BPF_SCHED_CFS_CAN_MIGRATE,
-	BPF_SCHED_NR_HOOKS,
-};
+/* A hook is known by the place of its member in struct bpf_sched_ops. */
+#define BPF_SCHED_HOOK(op)	(offsetof(struct bpf_sched_ops, op) / sizeof(void *))
+#define BPF_SCHED_NR_HOOKS	BPF_SCHED_HOOK(flags)
 
 /**
  * enum bpf_sched_reason - why a result is rejected
@@ -50,6 +47,7 @@ enum bpf_sched_reason {
 
 /**
  * struct bpf_sched_counters - what a hook of a policy returned on one CPU
+ * @prog: its program if that can be run without the trampoline, else NULL
  * @calls: how often it was called
  * @negative: results below 0
  * @positive: results above 0
@@ -60,6 +58,7 @@ enum bpf_sched_reason {
  * @timed_ns: the time that it took
  */
 struct bpf_sched_counters {
+	const struct bpf_prog *prog;
 	u64 calls;
 	u64 negative;
 	u64 positive;
@@ -103,7 +102,7 @@ DECLARE_PER_CPU(struct rq *, bpf_sched_rq);
 /* stats.c */
 int bpf_sched_alloc_stats(struct bpf_sched_ops *ops);
 void bpf_sched_free_stats(struct bpf_sched_ops *ops);
-bool bpf_sched_reject(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook,
+bool bpf_sched_reject(const struct bpf_sched_ops *ops, unsigned int hook,
 		      enum bpf_sched_reason reason, int ret);
 void bpf_sched_show(const struct bpf_sched_ops *ops, struct seq_file *seq);
 
@@ -118,7 +117,7 @@ extern struct bpf_struct_ops bpf_bpf_sched_ops;
 /* slice.c */
 
 /* The longest slice that a policy can set. */
-extern u64 bpf_sched_max_slice_ns;
+extern unsigned int bpf_sched_max_slice_ns;
 
 void bpf_sched_slice_set(struct rq *rq, u64 slice);
 
@@ -132,7 +131,7 @@ static inline u64 bpf_sched_to_virtual(u64 ns, unsigned long weight)
 void bpf_sched_kthread_woken(struct rq *rq);
 
 static __always_inline struct bpf_sched_counters *
-bpf_sched_counters(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook)
+bpf_sched_counters(const struct bpf_sched_ops *ops, unsigned int hook)
 {
 	return &this_cpu_ptr(ops->stats)->hooks[hook];
 }
@@ -145,36 +144,57 @@ static __always_inline u64 bpf_sched_begin(struct bpf_sched_counters *c)
 	return likely(c->timed_jiffy == jiffies) ? 0 : local_clock();
 }
 
-/* Account the call of a hook that returned @ret. Return false if that is 0. */
-static __always_inline bool bpf_sched_end(const struct bpf_sched_ops *ops,
+/* Account the call of a hook that began at @start and returned @ret. */
+static __always_inline void bpf_sched_end(const struct bpf_sched_ops *ops,
 					  struct bpf_sched_counters *c, u64 start, int ret)
 {
 	if (unlikely(start))
 		bpf_sched_timed(ops, c, start);
-	if (likely(!ret))
-		return false;
-
-	if (ret < 0)
-		c->negative++;
-	else
-		c->positive++;
-
-	return true;
+	c->negative += ret < 0;
+	c->positive += ret > 0;
 }
 
 /*
  * Return true if a result that passed the checks is to be applied. In shadow mode it
- * is counted, and the next policy is called.
+ * is only counted, if it @differs from the default, and the next policy is called.
  */
-static inline bool bpf_sched_apply(const struct bpf_sched_ops *ops, struct bpf_sched_counters *c)
+static inline bool bpf_sched_apply(const struct bpf_sched_ops *ops, unsigned int hook, bool differs)
 {
 	if (likely(!(ops->flags & BPF_SCHED_F_SHADOW)))
 		return true;
 
-	c->differ++;
+	bpf_sched_counters(ops, hook)->differ += differs;
 
 	return false;
 }
+
+/* The arguments of a hook as the context of its program. */
+#define BPF_SCHED_CTX3(a, b, c)		(u64[]){ (u64)(a), (u64)(b), (u64)(c) }
+#define BPF_SCHED_CTX4(a, b, c, d)	(u64[]){ (u64)(a), (u64)(b), (u64)(c), (u64)(d) }
+#define BPF_SCHED_CTX5(a, b, c, d, e)						\
+	(u64[]){ (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e) }
+#define BPF_SCHED_CTX(...)	CONCATENATE(BPF_SCHED_CTX, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
+
+/*
+ * Call the hook @op of @ops, count its result and time it now and then. Return the
+ * result, or 0 if the member is NULL.
+ */
+#define bpf_sched_call_op(ops, op, ...)						\
+({										\
+	int __ret = 0;								\
+										\
+	if ((ops)->op) {							\
+		struct bpf_sched_counters *__c =				\
+			bpf_sched_counters(ops, BPF_SCHED_HOOK(op));		\
+		u64 __start = bpf_sched_begin(__c);				\
+										\
+		__ret = __c->prog ?						\
+			bpf_prog_run(__c->prog, BPF_SCHED_CTX(__VA_ARGS__)) :	\
+			(ops)->op(__VA_ARGS__);					\
+		bpf_sched_end(ops, __c, __start, __ret);			\
+	}									\
+	__ret;									\
+})
 
 /*
  * Calls a hook of @ops, which are attached to @cgrp, with the arguments in @arg, and

@@ -32,30 +32,22 @@ static bool is_allowed(struct task_struct *p, unsigned int cpu)
 static __always_inline bool call_select(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
 					void *arg)
 {
-	const enum bpf_sched_hook hook = BPF_SCHED_CFS_SELECT_CPU;
+	const unsigned int hook = BPF_SCHED_HOOK(cfs_select_cpu);
 	struct select_call *call = arg;
-	struct bpf_sched_counters *c;
 	unsigned int cpu;
-	u64 start;
 	int ret;
 
-	if (!ops->cfs_select_cpu)
-		return false;
-
-	c = bpf_sched_counters(ops, hook);
-	start = bpf_sched_begin(c);
-	ret = ops->cfs_select_cpu(call->p, call->prev_cpu, call->wake_flags, call->cpu, cgrp);
-	if (!bpf_sched_end(ops, c, start, ret))
+	ret = bpf_sched_call_op(ops, cfs_select_cpu, call->p, call->prev_cpu, call->wake_flags,
+				call->cpu, cgrp);
+	if (!ret)
 		return false;
 
 	/* Negative results become numbers that no CPU has. */
 	cpu = (unsigned int)ret - BPF_SCHED_CPU_0;
 	if (!is_allowed(call->p, cpu))
 		return bpf_sched_reject(ops, hook, BPF_SCHED_CPU, ret);
-	if (ops->flags & BPF_SCHED_F_SHADOW) {
-		c->differ += cpu != call->cpu;
+	if (!bpf_sched_apply(ops, hook, cpu != call->cpu))
 		return false;
-	}
 
 	call->cpu = cpu;
 
@@ -161,30 +153,22 @@ static enum bpf_sched_reason check_migrate(const struct migrate_call *call, int 
 static __always_inline bool call_migrate(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
 					 void *arg)
 {
-	const enum bpf_sched_hook hook = BPF_SCHED_CFS_CAN_MIGRATE;
+	const unsigned int hook = BPF_SCHED_HOOK(cfs_can_migrate);
 	bool shadow = ops->flags & BPF_SCHED_F_SHADOW;
 	struct migrate_call *call = arg;
-	struct bpf_sched_counters *c;
 	enum bpf_sched_reason reason;
-	u64 start;
 	int ret;
 
-	if (!ops->cfs_can_migrate)
-		return false;
-
-	c = bpf_sched_counters(ops, hook);
-	start = bpf_sched_begin(c);
-	ret = ops->cfs_can_migrate(call->p, cpu_of(call->src_rq), call->dst_cpu, call->hot, cgrp);
-	if (!bpf_sched_end(ops, c, start, ret))
+	ret = bpf_sched_call_op(ops, cfs_can_migrate, call->p, cpu_of(call->src_rq),
+				call->dst_cpu, call->hot, cgrp);
+	if (!ret)
 		return false;
 
 	reason = check_migrate(call, ret, shadow);
 	if (reason != BPF_SCHED_NR_REASONS)
 		return bpf_sched_reject(ops, hook, reason, ret);
-	if (shadow) {
-		c->differ += call->hot != (ret < 0);
+	if (!bpf_sched_apply(ops, hook, call->hot != (ret < 0)))
 		return false;
-	}
 
 	call->hot = ret < 0;
 

@@ -5,13 +5,28 @@
  */
 
 #include <linux/jiffies.h>
+#include <linux/moduleparam.h>
 #include <linux/percpu.h>
 
 #include "../sched.h"
 #include "hooks.h"
 #include "internal.h"
 
-u64 bpf_sched_max_slice_ns __read_mostly = 10 * NSEC_PER_MSEC;
+unsigned int bpf_sched_max_slice_ns __read_mostly = 10 * NSEC_PER_MSEC;
+
+static int set_max_slice_ns(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, BPF_SCHED_MIN_SLICE_NS, 100 * NSEC_PER_MSEC);
+}
+
+static const struct kernel_param_ops max_slice_ns_ops = {
+	.set = set_max_slice_ns,
+	.get = param_get_uint,
+};
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX	"bpf_sched."
+module_param_cb(max_slice_ns, &max_slice_ns_ops, &bpf_sched_max_slice_ns, 0644);
 
 /**
  * struct longest_slice - the longest slice that policies have set on a CPU
@@ -42,27 +57,21 @@ void bpf_sched_slice_set(struct rq *rq, u64 slice)
 static __always_inline bool call_slice(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
 				       void *arg)
 {
+	const unsigned int hook = BPF_SCHED_HOOK(cfs_slice);
 	struct slice_call *call = arg;
-	struct bpf_sched_counters *c;
-	u64 start, slice;
+	u64 slice;
 	int ret;
 
-	if (!ops->cfs_slice)
+	ret = bpf_sched_call_op(ops, cfs_slice, call->se, call->slice, cgrp);
+	if (!ret)
 		return false;
-
-	c = bpf_sched_counters(ops, BPF_SCHED_CFS_SLICE);
-	start = bpf_sched_begin(c);
-	ret = ops->cfs_slice(call->se, call->slice, cgrp);
-	if (!bpf_sched_end(ops, c, start, ret))
-		return false;
-
 	if (ret < 0)
-		return bpf_sched_reject(ops, BPF_SCHED_CFS_SLICE, BPF_SCHED_SLICE, ret);
+		return bpf_sched_reject(ops, hook, BPF_SCHED_SLICE, ret);
 
 	slice = clamp_t(u64, ret, BPF_SCHED_MIN_SLICE_NS, READ_ONCE(bpf_sched_max_slice_ns));
 	if (slice != ret)
-		bpf_sched_reject(ops, BPF_SCHED_CFS_SLICE, BPF_SCHED_SLICE, ret);
-	if (slice == call->slice || !bpf_sched_apply(ops, c))
+		bpf_sched_reject(ops, hook, BPF_SCHED_SLICE, ret);
+	if (!bpf_sched_apply(ops, hook, slice != call->slice))
 		return false;
 
 	call->slice = slice;

@@ -28,28 +28,25 @@ static_assert(ARRAY_SIZE(reason_names) == BPF_SCHED_NR_REASONS);
 /**
  * struct hook_desc - how a hook is shown
  * @name: of the member
- * @offset: of the member
  * @reasons: mask of the reasons for which its results are rejected
  */
 struct hook_desc {
 	const char *name;
-	size_t offset;
 	unsigned long reasons;
 };
 
-#define HOOK(member, reasons)	{ #member, offsetof(struct bpf_sched_ops, member), reasons }
+#define HOOK(op, reasons)	[BPF_SCHED_HOOK(op)] = { #op, reasons }
 #define REASONS_WAKEUP		(BIT(BPF_SCHED_KTHREAD) | BIT(BPF_SCHED_ELIGIBLE))
 #define REASONS_TICK		(BIT(BPF_SCHED_KTHREAD) | BIT(BPF_SCHED_SLICE) |	\
 				 BIT(BPF_SCHED_SHORT) | BIT(BPF_SCHED_CUSTOM))
 
 static const struct hook_desc hooks[] = {
-	[BPF_SCHED_CFS_CHECK_PREEMPT_WAKEUP]	= HOOK(cfs_check_preempt_wakeup, REASONS_WAKEUP),
-	[BPF_SCHED_CFS_WAKEUP_PREEMPT_ENTITY]	= HOOK(cfs_wakeup_preempt_entity, REASONS_WAKEUP),
-	[BPF_SCHED_CFS_SLICE]			= HOOK(cfs_slice, BIT(BPF_SCHED_SLICE)),
-	[BPF_SCHED_CFS_CHECK_PREEMPT_TICK]	= HOOK(cfs_check_preempt_tick, REASONS_TICK),
-	[BPF_SCHED_CFS_SELECT_CPU]		= HOOK(cfs_select_cpu, BIT(BPF_SCHED_CPU)),
-	[BPF_SCHED_CFS_CAN_MIGRATE]		= HOOK(cfs_can_migrate, BIT(BPF_SCHED_CPU) |
-						       BIT(BPF_SCHED_BALANCE)),
+	HOOK(cfs_check_preempt_wakeup, REASONS_WAKEUP),
+	HOOK(cfs_wakeup_preempt_entity, REASONS_WAKEUP),
+	HOOK(cfs_slice, BIT(BPF_SCHED_SLICE)),
+	HOOK(cfs_check_preempt_tick, REASONS_TICK),
+	HOOK(cfs_select_cpu, BIT(BPF_SCHED_CPU)),
+	HOOK(cfs_can_migrate, BIT(BPF_SCHED_CPU) | BIT(BPF_SCHED_BALANCE)),
 };
 
 static_assert(ARRAY_SIZE(hooks) == BPF_SCHED_NR_HOOKS);
@@ -70,7 +67,7 @@ void bpf_sched_free_stats(struct bpf_sched_ops *ops)
  * Count a result that is rejected for @reason. Return true if the default is kept
  * for that, false if the next policy is called, as after a policy in shadow mode.
  */
-bool bpf_sched_reject(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook,
+bool bpf_sched_reject(const struct bpf_sched_ops *ops, unsigned int hook,
 		      enum bpf_sched_reason reason, int ret)
 {
 	bpf_sched_counters(ops, hook)->rejected[reason]++;
@@ -80,7 +77,7 @@ bool bpf_sched_reject(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook,
 }
 
 static struct bpf_sched_counters sum_counters(const struct bpf_sched_ops *ops,
-					      enum bpf_sched_hook hook)
+					      unsigned int hook)
 {
 	const struct bpf_sched_counters *c;
 	struct bpf_sched_counters sum = {};
@@ -100,15 +97,15 @@ static struct bpf_sched_counters sum_counters(const struct bpf_sched_ops *ops,
 	return sum;
 }
 
-static bool has_hook(const struct bpf_sched_ops *ops, enum bpf_sched_hook hook)
+static bool has_hook(const struct bpf_sched_ops *ops, unsigned int hook)
 {
-	return *(void **)((void *)ops + hooks[hook].offset);
+	return ((void **)ops)[hook];
 }
 
 /* Return true if @ops have any hook. */
 bool bpf_sched_has_hook(const struct bpf_sched_ops *ops)
 {
-	enum bpf_sched_hook hook;
+	unsigned int hook;
 
 	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
 		if (has_hook(ops, hook))
@@ -134,7 +131,7 @@ static const char *state_name(const struct bpf_sched_ops *ops)
 void bpf_sched_show(const struct bpf_sched_ops *ops, struct seq_file *seq)
 {
 	enum bpf_sched_reason reason;
-	enum bpf_sched_hook hook;
+	unsigned int hook;
 
 	seq_printf(seq, "policy:\t%s\nstate:\t%s\n", ops->name, state_name(ops));
 	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {

@@ -61,9 +61,35 @@ static int init_member(const struct btf_type *t, const struct btf_member *member
 	return 0;
 }
 
+/*
+ * Hooks run with interrupts off and in RCU, so that most of what the trampoline does is
+ * needless. One with a private stack has to find out whether it runs already.
+ */
+static bool can_run_directly(const struct bpf_prog *prog)
+{
+	return IS_ENABLED(CONFIG_64BIT) && prog && !prog->aux->priv_stack_requested;
+}
+
 static int validate(void *kdata)
 {
-	return bpf_sched_alloc_stats(kdata);
+	struct bpf_sched_ops *ops = kdata;
+	const struct bpf_prog *prog;
+	unsigned int hook;
+	int cpu, ret;
+
+	ret = bpf_sched_alloc_stats(ops);
+	if (ret)
+		return ret;
+
+	for (hook = 0; hook < BPF_SCHED_NR_HOOKS; hook++) {
+		prog = bpf_struct_ops_prog(kdata, hook);
+		if (!can_run_directly(prog))
+			continue;
+		for_each_possible_cpu(cpu)
+			per_cpu_ptr(ops->stats, cpu)->hooks[hook].prog = prog;
+	}
+
+	return 0;
 }
 
 static void release(void *kdata)

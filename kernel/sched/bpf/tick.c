@@ -62,8 +62,8 @@ static bool is_before(u64 a, u64 b)
 struct tick_call {
 	struct rq *rq;
 	struct sched_entity *se;
-	/* vruntime of @se, with the time that is not accounted yet */
-	u64 vruntime;
+	/* vruntime of @se, with the time that is not accounted yet, and at the next tick */
+	u64 vruntime, next_tick;
 	unsigned long delta_exec;
 };
 
@@ -76,31 +76,26 @@ static bool kthread_waits(struct rq *rq, const struct tick_run *run)
 	       (first && task_of(first)->flags & PF_KTHREAD && entity_eligible(&rq->cfs, first));
 }
 
-/* Return the virtual time of the next tick. */
-static u64 next_tick(const struct tick_call *call)
-{
-	return call->vruntime + to_virtual(call->se, TICK_NSEC);
-}
-
-/* Return the slice of the current task if it lasts until @end. */
-static u64 extended_slice(const struct tick_call *call, u64 end)
+/* Return the slice of the current task if it lasts until the next tick. */
+static u64 extended_slice(const struct tick_call *call)
 {
 	const struct sched_entity *se = call->se;
+	s64 beyond = call->next_tick - se->deadline;
 
-	return is_before(se->deadline, end) ? se->slice + to_service(se, end - se->deadline) :
-					      se->slice;
+	return beyond > 0 ? se->slice + to_service(se, beyond) : se->slice;
 }
 
 /*
- * Return true if a slice that lasts until @end is too long: if it exceeds
+ * Return true if a slice that lasts until the next tick is too long: if it exceeds
  * max_slice_ns, or if the negative lag does then, which may be from slices before.
  */
-static bool is_too_long(const struct tick_call *call, u64 end)
+static bool is_too_long(const struct tick_call *call)
 {
 	u64 max = READ_ONCE(bpf_sched_max_slice_ns);
 
-	return extended_slice(call, end) > max ||
-	       is_before(avg_vruntime(&call->rq->cfs) + to_virtual(call->se, max), end);
+	return extended_slice(call) > max ||
+	       is_before(avg_vruntime(&call->rq->cfs) + to_virtual(call->se, max),
+			 call->next_tick);
 }
 
 /* Return why a result is rejected, or BPF_SCHED_NR_REASONS. */
@@ -111,7 +106,7 @@ static enum bpf_sched_reason check_tick(const struct tick_call *call, int ret)
 								   BPF_SCHED_NR_REASONS;
 	if (call->se->custom_slice)
 		return BPF_SCHED_CUSTOM;
-	if (is_too_long(call, next_tick(call)))
+	if (is_too_long(call))
 		return BPF_SCHED_SLICE;
 	if (kthread_waits(call->rq, this_run(call->rq, call->se)))
 		return BPF_SCHED_KTHREAD;
@@ -123,15 +118,14 @@ static enum bpf_sched_reason check_tick(const struct tick_call *call, int ret)
 static void extend_slice(struct tick_call *call)
 {
 	struct sched_entity *se = call->se;
-	u64 end = next_tick(call);
 
-	if (is_before(se->deadline, end)) {
-		se->slice = extended_slice(call, end);
-		se->deadline = end;
+	if (is_before(se->deadline, call->next_tick)) {
+		se->slice = extended_slice(call);
+		se->deadline = call->next_tick;
 		bpf_sched_slice_set(call->rq, se->slice);
 	}
-	if (is_before(se->vprot, end))
-		se->vprot = end;
+	if (is_before(se->vprot, call->next_tick))
+		se->vprot = call->next_tick;
 	this_run(call->rq, se)->extended = true;
 }
 
@@ -145,26 +139,19 @@ static void end_slice(struct sched_entity *se)
 static __always_inline bool call_tick(const struct bpf_sched_ops *ops, struct cgroup *cgrp,
 				      void *arg)
 {
-	const enum bpf_sched_hook hook = BPF_SCHED_CFS_CHECK_PREEMPT_TICK;
+	const unsigned int hook = BPF_SCHED_HOOK(cfs_check_preempt_tick);
 	struct tick_call *call = arg;
-	struct bpf_sched_counters *c;
 	enum bpf_sched_reason reason;
-	u64 start;
 	int ret;
 
-	if (!ops->cfs_check_preempt_tick)
-		return false;
-
-	c = bpf_sched_counters(ops, hook);
-	start = bpf_sched_begin(c);
-	ret = ops->cfs_check_preempt_tick(call->se, call->delta_exec, cgrp);
-	if (!bpf_sched_end(ops, c, start, ret))
+	ret = bpf_sched_call_op(ops, cfs_check_preempt_tick, call->se, call->delta_exec, cgrp);
+	if (!ret)
 		return false;
 
 	reason = check_tick(call, ret);
 	if (reason != BPF_SCHED_NR_REASONS)
 		return bpf_sched_reject(ops, hook, reason, ret);
-	if (!bpf_sched_apply(ops, c))
+	if (!bpf_sched_apply(ops, hook, true))
 		return false;
 
 	if (ret < 0)
@@ -211,6 +198,8 @@ bool __bpf_sched_tick(struct rq *rq, struct sched_entity *se, int queued)
 
 	if (!is_contended(rq, p))
 		return false;
+
+	call.next_tick = call.vruntime + to_virtual(se, TICK_NSEC);
 
 	bpf_sched_call(rq, p, NULL, call_tick, &call);
 

@@ -27,7 +27,7 @@ static bool is_kthread(const struct task_struct *p)
  * true unless the next policy has to be called.
  */
 static noinline bool set_action(struct wakeup_call *call, const struct bpf_sched_ops *ops,
-				enum bpf_sched_hook hook, int ret)
+				unsigned int hook, int ret)
 {
 	/* A policy must not make a kernel thread wait. */
 	if (ret < 0 && is_kthread(call->p))
@@ -36,7 +36,7 @@ static noinline bool set_action(struct wakeup_call *call, const struct bpf_sched
 	if (ret > 0 && !entity_eligible(&call->rq->cfs, &call->p->se))
 		return bpf_sched_reject(ops, hook, BPF_SCHED_ELIGIBLE, ret);
 
-	if (!bpf_sched_apply(ops, bpf_sched_counters(ops, hook)))
+	if (!bpf_sched_apply(ops, hook, true))
 		return false;
 
 	/* The caller is about to do this lazily. */
@@ -52,28 +52,15 @@ static __always_inline bool call_wakeup(const struct bpf_sched_ops *ops, struct 
 {
 	struct wakeup_call *call = arg;
 	struct task_struct *curr = call->rq->donor;
-	struct bpf_sched_counters *c;
-	enum bpf_sched_hook hook;
-	u64 start;
 	int ret;
 
-	if (ops->cfs_check_preempt_wakeup) {
-		hook = BPF_SCHED_CFS_CHECK_PREEMPT_WAKEUP;
-		c = bpf_sched_counters(ops, hook);
-		start = bpf_sched_begin(c);
-		ret = ops->cfs_check_preempt_wakeup(curr, call->p, call->wake_flags, cgrp);
-		if (bpf_sched_end(ops, c, start, ret))
-			return set_action(call, ops, hook, ret);
-	}
+	ret = bpf_sched_call_op(ops, cfs_check_preempt_wakeup, curr, call->p, call->wake_flags, cgrp);
+	if (ret)
+		return set_action(call, ops, BPF_SCHED_HOOK(cfs_check_preempt_wakeup), ret);
 
-	if (ops->cfs_wakeup_preempt_entity) {
-		hook = BPF_SCHED_CFS_WAKEUP_PREEMPT_ENTITY;
-		c = bpf_sched_counters(ops, hook);
-		start = bpf_sched_begin(c);
-		ret = ops->cfs_wakeup_preempt_entity(&curr->se, &call->p->se, cgrp);
-		if (bpf_sched_end(ops, c, start, ret))
-			return set_action(call, ops, hook, ret);
-	}
+	ret = bpf_sched_call_op(ops, cfs_wakeup_preempt_entity, &curr->se, &call->p->se, cgrp);
+	if (ret)
+		return set_action(call, ops, BPF_SCHED_HOOK(cfs_wakeup_preempt_entity), ret);
 
 	return false;
 }

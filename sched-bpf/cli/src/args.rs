@@ -155,7 +155,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
 #[derive(Args, Clone, Debug, Default)]
 pub struct PolicyArgs {
     /// How long a running task of the target keeps its CPU, such as 20ms: up to what the kernel
-    /// allows (/sys/kernel/bpf_sched/max_slice_ns), 10ms by default; of "protect" only
+    /// allows (/sys/module/bpf_sched/parameters/max_slice_ns), 10ms by default; of "protect" only
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub cap: Option<Duration>,
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 const MODULES: &str = "/sys/kernel/debug/sched/bpf/modules";
 
 /// The directory of the tunables.
-pub const KNOBS: &str = "/sys/kernel/bpf_sched";
+pub const KNOBS: &str = "/sys/module/bpf_sched/parameters";
 
 /// Counters of one hook of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -206,7 +206,10 @@ pub fn knob(name: &str) -> Result<u64> {
 
 /// Return true if policies are called at all.
 pub fn enabled() -> Result<bool> {
-    Ok(knob("enabled")? != 0)
+    let path = format!("{KNOBS}/enabled");
+
+    require_knobs()?;
+    Ok(fs::read_to_string(&path).context(path)?.trim() == "Y")
 }
 
 /// Turn all policies on or off.

@@ -16,7 +16,7 @@
 #include "json_writer.h"
 #include "main.h"
 
-#define SYSFS_DIR	"/sys/kernel/bpf_sched"
+#define PARAMETERS	"/sys/module/bpf_sched/parameters"
 #define MODULES_FILE	"/sys/kernel/debug/sched/bpf/modules"
 #define MAX_MAPS	1024	/* per cgroup, with those of its ancestors */
 
@@ -313,7 +313,7 @@ static void show_policy(struct policy *p)
 /* Show what keeps policies from being called. */
 static void show_state(void)
 {
-	bool off = file_is(SYSFS_DIR "/enabled", "0");
+	bool off = file_is(PARAMETERS "/enabled", "N");
 	bool scx = file_is("/sys/kernel/sched_ext/state", "enabled") &&
 		   file_is("/sys/kernel/sched_ext/switch_all", "1");
 
@@ -335,8 +335,8 @@ static int do_show(int argc, char **argv)
 	if (argc)
 		return BAD_ARG();
 
-	if (access(SYSFS_DIR, F_OK)) {
-		p_err("no " SYSFS_DIR ": kernel without CONFIG_BPF_SCHED");
+	if (access(PARAMETERS, F_OK)) {
+		p_err("no " PARAMETERS ": kernel without CONFIG_BPF_SCHED");
 		return -1;
 	}
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Attachment of policies to cgroups: evaluation order, places relative to others,
- * update, query, inheritance, removal of the cgroup, and SEC("sched/<hook>") programs.
+ * update, query, inheritance, and removal of the cgroup.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,14 +19,7 @@
 #include "../kselftest_harness.h"
 #include "attach.skel.h"
 #include "lib.h"
-#include "readme.skel.h"
-#include "rfc.skel.h"
 
-#define WAKEUP		"cfs_check_preempt_wakeup"
-#define ENTITY		"cfs_wakeup_preempt_entity"
-#define TICK		"cfs_check_preempt_tick"
-#define SLICE		"cfs_slice"
-#define PIN		"/sys/fs/bpf/sched_bpf_test"
 #define PHASE_MS	200
 #define MAX_PER_CGROUP	64
 
@@ -251,7 +244,7 @@ TEST_F(attach, refused_places)
 	/* Attached to another cgroup. */
 	EXPECT_REFUSED(ENOENT, self->fd[B], .flags = BPF_F_AFTER | BPF_F_LINK,
 		       .relative_fd = bpf_link__fd(in_a));
-	EXPECT_EQ(0, count_policies("note_4"));
+	EXPECT_EQ(0, count_links(self->skel->maps.ops_4));
 	EXPECT_QUERY(A, BPF_F_QUERY_EFFECTIVE, self->skel->maps.ops_2, self->skel->maps.ops_1);
 }
 
@@ -266,7 +259,7 @@ TEST_F(attach, refused_targets)
 	link = bpf_map__attach_struct_ops(self->skel->maps.ops_1);
 	EXPECT_EQ(NULL, link);
 	EXPECT_EQ(EBADF, errno);
-	EXPECT_EQ(0, count_policies("note_1"));
+	EXPECT_EQ(0, count_links(self->skel->maps.ops_1));
 	ASSERT_EQ(0, pipe(fds));
 	EXPECT_REFUSED(EBADF, fds[0]);
 	fd = open("/proc", O_RDONLY | O_DIRECTORY);
@@ -306,7 +299,7 @@ TEST_F(attach, update_keeps_place)
 	ASSERT_EQ(0, bpf_link__update_map(link, self->skel->maps.ops_4));
 	EXPECT_QUERY(A, 0, self->skel->maps.ops_1, self->skel->maps.ops_4,
 		     self->skel->maps.ops_3);
-	EXPECT_EQ(0, count_policies("note_2"));
+	EXPECT_EQ(0, count_links(self->skel->maps.ops_2));
 	START(self->path[A]);
 	EXPECT_ORDER(1, 4, 3);
 }
@@ -321,7 +314,7 @@ TEST_F(attach, same_map_twice)
 	ATTACH(1, CHILD);
 	ATTACH(2, A);
 	EXPECT_ORDER(1, 1, 1, 2);
-	EXPECT_EQ(3, count_policies("note_1"));
+	EXPECT_EQ(3, count_links(self->skel->maps.ops_1));
 	ASSERT_EQ(0, bpf_link__detach(link));
 	EXPECT_ORDER(1, 1, 2);
 }
@@ -372,8 +365,8 @@ TEST_F(attach, removed_cgroup_detaches)
 	EXPECT_EQ(0, info.struct_ops.map_id);
 	EXPECT_EQ(0, info.struct_ops.cgroup_id);
 	EXPECT_EQ(-ENOLINK, bpf_link__update_map(link, self->skel->maps.ops_3));
-	EXPECT_EQ(0, count_policies("note_1"));
-	EXPECT_EQ(1, count_policies("note_2"));
+	EXPECT_EQ(0, count_links(self->skel->maps.ops_1));
+	EXPECT_EQ(1, count_links(self->skel->maps.ops_2));
 	EXPECT_REFUSED(ENOENT, self->fd[CHILD]);
 }
 
@@ -383,7 +376,7 @@ TEST_F(attach, detached_link_stays)
 	struct pollfd pfd = { .fd = bpf_link__fd(link), .events = POLLHUP };
 
 	ASSERT_EQ(0, bpf_link__detach(link));
-	EXPECT_EQ(0, count_policies("note_1"));
+	EXPECT_EQ(0, count_links(self->skel->maps.ops_1));
 	EXPECT_EQ(1, poll(&pfd, 1, 0));
 	EXPECT_EQ(-ENOLINK, bpf_link__update_map(link, self->skel->maps.ops_2));
 }
@@ -416,136 +409,10 @@ TEST_F(attach, killed_loader_detaches)
 	}
 	ASSERT_EQ(1, read(fds[0], &ok, 1));
 	ASSERT_TRUE(ok);
-	EXPECT_EQ(1, count_policies("note_1"));
+	EXPECT_EQ(1, count_links(self->skel->maps.ops_1));
 	kill(loader, SIGKILL);
 	ASSERT_EQ(loader, waitpid(loader, NULL, 0));
-	EXPECT_TRUE(policy_gone("note_1"));
-}
-
-TEST_F(attach, sched_program_in_cgroup)
-{
-	struct bpf_program *prog = self->skel->progs.single;
-	struct bpf_link_info info;
-	struct bpf_link *link;
-	struct policy p;
-
-	link = bpf_program__attach_cgroup(prog, self->fd[A]);
-	ASSERT_NE(NULL, link);
-	ASSERT_EQ(0, link_info(link, &info));
-	EXPECT_EQ(self->id[A], info.struct_ops.cgroup_id);
-	ASSERT_EQ(0, read_policy("single", &p));
-	EXPECT_EQ(self->id[A], p.cgroup);
-	EXPECT_EQ(info.id, p.link);
-	EXPECT_EQ(info.struct_ops.map_id, p.map);
-	ASSERT_EQ(0, bpf_link__update_map(link, self->skel->maps.ops_1));
-	EXPECT_EQ(1, count_policies("note_1"));
-	bpf_link__destroy(link);
-	EXPECT_TRUE(policy_gone("note_1"));
-}
-
-/* Each program of the skeleton has a link of its own, to the root cgroup. */
-TEST(sched_programs_in_skeleton)
-{
-	const struct load_attr attr = { .kind = HOG };
-	struct load hogs[2] = {};
-	struct counters c;
-	uint64_t n[2] = {};
-	struct policy p;
-	struct rfc *skel;
-	int i;
-
-	if (!setup_cpus())
-		SKIP(return, "two CPUs are needed");
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, load_start(&hogs[i], &attr));
-	skel = rfc__open_and_load();
-	ASSERT_NE(NULL, skel);
-	for (i = 0; i < 2; i++) {
-		n[i] = switches(hogs[0].pid);
-		sleep_ms(1000);
-		n[i] = switches(hogs[0].pid) - n[i];
-		if (i)
-			break;
-		skel->bss->tgidpid = (unsigned long)hogs[0].pid << 32 | hogs[0].pid;
-		ASSERT_EQ(0, rfc__attach(skel));
-	}
-	/* The slices of the first hog are extended. */
-	TH_LOG("switches: default %lu, with the policy %lu", n[0], n[1]);
-	EXPECT_GT(n[0], 2 * n[1]);
-	ASSERT_EQ(0, read_counters("tick", TICK, &c));
-	EXPECT_GT(c.negative, 0);
-	EXPECT_EQ(-ENOENT, read_counters("tick", WAKEUP, &c));
-	EXPECT_EQ(0, read_counters("wakeup", WAKEUP, &c));
-	EXPECT_EQ(0, read_counters("preempt_entity", ENTITY, &c));
-	ASSERT_EQ(0, read_policy("tick", &p));
-	EXPECT_EQ(cgroup_id(CGROUP_ROOT), p.cgroup);
-	rfc__destroy(skel);
-	EXPECT_TRUE(policy_gone("wakeup"));
-	EXPECT_TRUE(policy_gone("tick"));
-	for (i = 0; i < 2; i++)
-		load_stop(&hogs[i]);
-}
-
-TEST(pinned_link_outlives_loader)
-{
-	pid_t loader;
-	int status;
-
-	mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
-	unlink(PIN);
-	loader = fork();
-	if (!loader) {
-		struct rfc *skel = rfc__open_and_load();
-		struct bpf_link *link;
-
-		link = skel ? bpf_program__attach(skel->progs.tick) : NULL;
-		if (!link || bpf_link__pin(link, PIN))
-			_exit(1);
-		kill(getpid(), SIGKILL);
-	}
-	ASSERT_EQ(loader, waitpid(loader, &status, 0));
-	ASSERT_TRUE(WIFSIGNALED(status));
-	EXPECT_EQ(1, count_policies("tick"));
-	ASSERT_EQ(0, unlink(PIN));
-	EXPECT_TRUE(policy_gone("tick"));
-}
-
-/* The example of the documentation: sleepers do not preempt tasks of this cgroup. */
-TEST(documented_example)
-{
-	const struct load_attr hog_attr = { .kind = HOG, .slice_ns = 100 * NSEC_PER_MSEC };
-	struct load_attr attr = { .kind = SLEEPER, .slice_ns = 100 * NSEC_PER_MSEC };
-	struct load hog = {}, sleeper = {};
-	struct readme *skel;
-	uint64_t n[2];
-	char path[128];
-	int i;
-
-	if (!setup_cpus())
-		SKIP(return, "two CPUs are needed");
-	ASSERT_EQ(0, cgroup_make(NULL, "batch", path, sizeof(path)));
-	skel = readme__open_and_load();
-	ASSERT_NE(NULL, skel);
-	skel->bss->batch = cgroup_id(path);
-	ASSERT_EQ(0, readme__attach(skel));
-	/* With the hog in the cgroup and outside. */
-	for (i = 0; i < 2; i++) {
-		struct load_attr h = hog_attr;
-
-		h.cgroup = i ? NULL : path;
-		ASSERT_EQ(0, load_start(&hog, &h));
-		ASSERT_EQ(0, load_start(&sleeper, &attr));
-		sleep_ms(100);
-		n[i] = sleeper.stats->rounds;
-		sleep_ms(1000);
-		n[i] = sleeper.stats->rounds - n[i];
-		load_stop(&sleeper);
-		load_stop(&hog);
-	}
-	TH_LOG("rounds with batch work %lu, with other work %lu", n[0], n[1]);
-	EXPECT_GT(n[1], n[0] * 5 / 4);
-	readme__destroy(skel);
-	cgroup_remove(path);
+	EXPECT_EQ(0, wait_for_links(self->skel->maps.ops_1, 0));
 }
 
 TEST_HARNESS_MAIN

@@ -19,6 +19,7 @@
 
 #include "empty.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define OTHERS		64
 #define ROUNDS		50000

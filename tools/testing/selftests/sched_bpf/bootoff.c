@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A kernel booted with bpf_sched=off calls no policy until policies are enabled. */
+/* A kernel booted with bpf_sched.enabled=0 calls no policy until policies are enabled. */
 #define _GNU_SOURCE
 #include <sched.h>
 
@@ -8,6 +8,7 @@
 #include "../kselftest_harness.h"
 #include "answer.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define TICK	"cfs_check_preempt_tick"
 

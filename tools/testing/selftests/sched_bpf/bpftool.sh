@@ -10,7 +10,7 @@ BPFTOOL=$DIR/bpftool
 PIN=/sys/fs/bpf/sched_bpf_test
 ROOT=/sys/fs/cgroup
 CGROUP=$ROOT/sched_bpf_test
-ENABLED=/sys/kernel/bpf_sched/enabled
+ENABLED=/sys/module/bpf_sched/parameters/enabled
 
 # expect NAME PATTERN COMMAND...: its output has a line of this pattern.
 expect()
@@ -51,7 +51,10 @@ expect sched "^name answer_tick  link_id [0-9]+  map_id [0-9]+  cgroup_id [0-9]+
 	"$BPFTOOL" sched show
 expect sched_hook "^[[:space:]]+hook cfs_check_preempt_tick  calls [0-9]+  negative [0-9]+ " \
 	"$BPFTOOL" sched list
-expect sched_shadow "^name shadow_tick .* state shadow" "$BPFTOOL" sched
+mkdir -p "${PIN}_shadow"
+"$BPFTOOL" struct_ops register "$DIR/cases.bpf.o" "${PIN}_shadow" cgroup "$CGROUP" > /dev/null
+expect sched_shadow "^name shadow_slices .* state shadow" "$BPFTOOL" sched
+rm -rf "${PIN}_shadow"
 expect sched_json '"name":"answer_tick","link_id":[0-9]+,.*"state":"enabled","hooks":\[\{"hook":"cfs_check_preempt_tick","calls":[0-9]+,' \
 	"$BPFTOOL" -j sched
 expect sched_enabled_json '^\{"enabled":true,' "$BPFTOOL" -j sched

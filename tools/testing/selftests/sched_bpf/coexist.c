@@ -20,6 +20,7 @@
 #include "../kselftest_harness.h"
 #include "coexist.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define PHASE_MS	1000
 #define WAKEUP		"cfs_check_preempt_wakeup"

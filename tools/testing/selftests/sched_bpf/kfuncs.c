@@ -15,7 +15,6 @@
 #include "kfuncs.skel.h"
 #include "lib.h"
 
-#define NONE		(~0ULL)
 #define ROOT		"/sys/fs/cgroup"
 #define AUTOGROUP	"/proc/sys/kernel/sched_autogroup_enabled"
 
@@ -24,6 +23,7 @@ enum { IN_ROOT, IN_OUTER, IN_INNER, IN_OTHER };
 
 FIXTURE(kfuncs) {
 	struct kfuncs *skel;
+	struct bpf_link *link;
 	struct load loads[2];
 	char outer[128], inner[128], other[128], autogroup[8];
 };
@@ -46,13 +46,15 @@ FIXTURE_SETUP(kfuncs)
 	self->skel->bss->cgroups[IN_INNER] = cgroup_id(self->inner);
 	self->skel->bss->cgroups[IN_OTHER] = cgroup_id(self->other);
 	ASSERT_NE(0, self->skel->bss->cgroups[IN_ROOT]);
-	ASSERT_EQ(0, kfuncs__attach(self->skel));
+	self->link = attach_root(self->skel->maps.look_all);
+	ASSERT_NE(NULL, self->link);
 }
 
 FIXTURE_TEARDOWN(kfuncs)
 {
 	load_stop(&self->loads[0]);
 	load_stop(&self->loads[1]);
+	bpf_link__destroy(self->link);
 	kfuncs__destroy(self->skel);
 	cgroup_remove(self->inner);
 	cgroup_remove(self->outer);
@@ -87,17 +89,17 @@ FIXTURE_TEARDOWN(kfuncs)
 	EXPECT_EQ(other, (view).belongs[IN_OTHER]);				\
 })
 
-#define EXPECT_TASK(view) ({							\
+#define EXPECT_TASK(view, cgroup) ({						\
 	EXPECT_EQ((uint64_t)self->loads[0].pid << 32 | self->loads[0].pid,	\
 		  (view).tgidpid);						\
-	EXPECT_EQ(NONE, (view).cgrpid);						\
+	EXPECT_EQ(cgroup_id(cgroup), (view).cgrpid);				\
 })
 
 TEST_F(kfuncs, task_in_root)
 {
 	look_at(.kind = HOG, .cgroup = ROOT);
 	ASSERT_GT(self->skel->bss->seen, 0);
-	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_TASK(self->skel->bss->task, ROOT);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 0);
 }
 
@@ -110,7 +112,7 @@ TEST_F(kfuncs, task_in_nested_cgroups)
 	ASSERT_EQ(0, write_file(path, "+cpu"));
 	look_at(.kind = HOG, .cgroup = self->inner);
 	ASSERT_GT(self->skel->bss->seen, 0);
-	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_TASK(self->skel->bss->task, self->inner);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 1, 1, 0);
 
 	write_file(path, "-cpu");
@@ -120,7 +122,7 @@ TEST_F(kfuncs, without_cpu_controller)
 {
 	look_at(.kind = HOG, .cgroup = self->inner);
 	ASSERT_GT(self->skel->bss->seen, 0);
-	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_TASK(self->skel->bss->task, self->inner);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 1, 1, 0);
 }
 
@@ -136,7 +138,7 @@ TEST_F(kfuncs, task_in_autogroup)
 	ASSERT_EQ(0, write_file(AUTOGROUP, "1"));
 	look_at(.kind = HOG, .cgroup = ROOT, .new_session = true);
 	ASSERT_GT(self->skel->bss->seen, 0);
-	EXPECT_TASK(self->skel->bss->task);
+	EXPECT_TASK(self->skel->bss->task, ROOT);
 	EXPECT_BELONGS(self->skel->bss->task, 1, 0, 0, 0);
 }
 
@@ -145,7 +147,7 @@ TEST_F(kfuncs, entity_of_task)
 {
 	look_at(.kind = SLEEPER, .cgroup = self->inner);
 	ASSERT_GT(self->skel->bss->woken, 0);
-	EXPECT_TASK(self->skel->bss->wakee);
+	EXPECT_TASK(self->skel->bss->wakee, self->inner);
 	EXPECT_BELONGS(self->skel->bss->wakee, 1, 1, 1, 0);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the test programs share: load on a CPU, counters, cgroups. */
+/* What the test programs share: load on a CPU, cgroups, tunables. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -444,216 +444,6 @@ int cpu_of(pid_t pid)
 	return field ? atoi(field) : -ENODATA;
 }
 
-const char * const hook_names[NR_HOOKS] = {
-	"cfs_check_preempt_wakeup", "cfs_wakeup_preempt_entity", "cfs_check_preempt_tick",
-	"cfs_slice", "cfs_select_cpu", "cfs_can_migrate",
-};
-
-/* Call @seen for the text of each policy until it returns true. */
-static bool walk_links(bool (*seen)(const char *text, void *arg), void *arg)
-{
-	static char text[8192];
-	__u32 id = 0, len;
-	bool ret = false;
-	char path[64];
-	int fd;
-
-	while (!ret && !bpf_link_get_next_id(id, &id)) {
-		struct bpf_link_info info = {};
-
-		len = sizeof(info);
-		fd = bpf_link_get_fd_by_id(id);
-		if (fd < 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-		ret = !bpf_link_get_info_by_fd(fd, &info, &len) &&
-		      info.type == BPF_LINK_TYPE_STRUCT_OPS &&
-		      !read_file(path, text, sizeof(text)) &&
-		      strstr(text, "\npolicy:\t") && seen(text, arg);
-		close(fd);
-	}
-	return ret;
-}
-
-static bool walk_modules(bool (*seen)(const char *text, void *arg), void *arg)
-{
-	static char buf[65536], text[8192];
-	char *block, *end;
-
-	if (read_file(BPF_SCHED_MODULES, buf, sizeof(buf)))
-		return false;
-	for (block = buf; *block; block = end) {
-		end = strstr(block + 1, "\nmodule:\t");
-		end = end ? end + 1 : block + strlen(block);
-		snprintf(text, sizeof(text), "%.*s", (int)(end - block), block);
-		if (seen(text, arg))
-			return true;
-	}
-	return false;
-}
-
-/* The value of @key in @text, up to the end of the line. */
-static const char *value_of(const char *text, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (;;) {
-		if (!strncmp(text, key, len) && text[len] == ':')
-			return text + len + 2;
-		text = strchr(text, '\n');
-		if (!text)
-			return NULL;
-		text++;
-	}
-}
-
-static bool is_value(const char *text, const char *key, const char *value)
-{
-	const char *at = value_of(text, key);
-	size_t len = strlen(value);
-
-	return at && !strncmp(at, value, len) && at[len] == '\n';
-}
-
-static uint64_t number_of(const char *text, const char *key)
-{
-	const char *at = value_of(text, key);
-
-	return at ? strtoull(at, NULL, 10) : 0;
-}
-
-struct search {
-	const char *name, *hook;
-	struct policy policy;
-	struct counters counters;
-	int found;
-};
-
-static bool see_policy(const char *text, void *arg)
-{
-	struct search *search = arg;
-	struct policy *p = &search->policy;
-	const char *state;
-
-	if (!is_value(text, "policy", search->name))
-		return false;
-	p->link = number_of(text, "link_id");
-	p->map = number_of(text, "map_id");
-	p->cgroup = number_of(text, "cgroup_id");
-	state = value_of(text, "state") ?: "";
-	snprintf(p->state, sizeof(p->state), "%.*s", (int)strcspn(state, "\n"), state);
-	search->found++;
-	return true;
-}
-
-static bool see_each(const char *text, void *arg)
-{
-	see_policy(text, arg);
-	return false;
-}
-
-static bool see_counters(const char *text, void *arg)
-{
-	struct search *search = arg;
-	struct counters *c = &search->counters;
-	const struct {
-		const char *name;
-		uint64_t *count;
-	} known[] = {
-		{ "calls", &c->calls }, { "negative", &c->negative },
-		{ "positive", &c->positive },
-		{ "rejected_kthread", &c->rejected_kthread },
-		{ "rejected_eligible", &c->rejected_eligible },
-		{ "rejected_slice", &c->rejected_slice },
-		{ "rejected_short", &c->rejected_short },
-		{ "rejected_custom", &c->rejected_custom },
-		{ "rejected_cpu", &c->rejected_cpu },
-		{ "rejected_balance", &c->rejected_balance },
-		{ "differ", &c->differ },
-	};
-	const char *at;
-	char name[32];
-	int i, n;
-
-	if (!is_value(text, "policy", search->name))
-		return false;
-	at = value_of(text, search->hook);
-	for (; at && *at != '\n' && sscanf(at, "%31s%n", name, &n) == 1; at += strspn(at, " ")) {
-		uint64_t count = strtoull(at + n, (char **)&at, 10);
-
-		for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
-			if (!strcmp(name, known[i].name))
-				*known[i].count = count;
-		}
-		if (!strncmp(name, "rejected", strlen("rejected")))
-			c->rejected += count;
-		search->found = 1;
-	}
-	c->zero = c->calls - c->negative - c->positive;
-	return search->found;
-}
-
-int read_policy(const char *name, struct policy *p)
-{
-	struct search search = { .name = name };
-
-	if (!walk_links(see_policy, &search))
-		walk_modules(see_policy, &search);
-	*p = search.policy;
-	return search.found ? 0 : -ENOENT;
-}
-
-int read_counters(const char *name, const char *hook, struct counters *c)
-{
-	struct search search = { .name = name, .hook = hook };
-
-	if (!walk_links(see_counters, &search))
-		walk_modules(see_counters, &search);
-	*c = search.counters;
-	return search.found ? 0 : -ENOENT;
-}
-
-uint64_t calls_of(const char *name, const char *hook)
-{
-	struct counters c;
-
-	return read_counters(name, hook, &c) ? 0 : c.calls;
-}
-
-int count_policies(const char *name)
-{
-	struct search search = { .name = name };
-
-	walk_links(see_each, &search);
-	walk_modules(see_each, &search);
-	return search.found;
-}
-
-bool policy_gone(const char *name)
-{
-	int i;
-
-	for (i = 0; i < 250; i++) {
-		if (!count_policies(name))
-			return true;
-		sleep_ms(20);
-	}
-	return false;
-}
-
-bool policy_disabled(const char *name, unsigned int ms)
-{
-	struct policy p;
-	unsigned int i;
-
-	for (i = 0; i < ms / 20; i++) {
-		if (!read_policy(name, &p) && !strcmp(p.state, "disabled"))
-			return true;
-		sleep_ms(20);
-	}
-	return false;
-}
-
 struct bpf_link *attach_to(const struct bpf_map *map, const char *cgroup)
 {
 	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
@@ -692,6 +482,36 @@ uint32_t map_id(const struct bpf_map *map)
 	return bpf_map_get_info_by_fd(bpf_map__fd(map), &info, &len) ? 0 : info.id;
 }
 
+int count_links(const struct bpf_map *map)
+{
+	uint32_t map_of_links = map_id(map);
+	__u32 id = 0, len;
+	int fd, n = 0;
+
+	while (!bpf_link_get_next_id(id, &id)) {
+		struct bpf_link_info info = {};
+
+		len = sizeof(info);
+		fd = bpf_link_get_fd_by_id(id);
+		if (fd < 0)
+			continue;
+		if (!bpf_link_get_info_by_fd(fd, &info, &len))
+			n += info.type == BPF_LINK_TYPE_STRUCT_OPS &&
+			     info.struct_ops.map_id == map_of_links;
+		close(fd);
+	}
+	return n;
+}
+
+int wait_for_links(const struct bpf_map *map, int nr)
+{
+	int i;
+
+	for (i = 0; i < 250 && count_links(map) != nr; i++)
+		sleep_ms(20);
+	return count_links(map);
+}
+
 static void knob_path(const char *name, char *path, size_t size)
 {
 	snprintf(path, size, "%s%s", *name == '/' ? "" : BPF_SCHED_SYSFS, name);
@@ -702,7 +522,9 @@ uint64_t get_knob(const char *name)
 	char path[128], buf[32];
 
 	knob_path(name, path, sizeof(path));
-	return read_file(path, buf, sizeof(buf)) ? 0 : strtoull(buf, NULL, 10);
+	if (read_file(path, buf, sizeof(buf)))
+		return 0;
+	return *buf == 'Y' ? 1 : strtoull(buf, NULL, 10);
 }
 
 int set_knob(const char *name, uint64_t val)

@@ -9,8 +9,7 @@
 #define NSEC_PER_MSEC	UINT64_C(1000000)
 #define NSEC_PER_SEC	UINT64_C(1000000000)
 
-/* Of enums that are no part of a header for user space: flags, flags of wakeups. */
-#define BPF_SCHED_F_SHADOW	1
+/* Of an enum that is no part of a header for user space. */
 #define BPF_SCHED_WAKE_FORK	0x04
 #define BPF_SCHED_WAKE_SYNC	0x10
 #define BPF_SCHED_WAKE_MIGRATED	0x20
@@ -129,46 +128,6 @@ bool setup_cpus(void);
 int read_file(const char *path, char *buf, size_t size);
 int write_file(const char *path, const char *text);
 
-/* Policies of kernel modules, and the knobs. */
-#define BPF_SCHED_MODULES "/sys/kernel/debug/sched/bpf/modules"
-#define BPF_SCHED_SYSFS "/sys/kernel/bpf_sched/"
-
-/* What fdinfo of a link tells of a policy. */
-struct policy {
-	uint64_t link, map, cgroup;
-	char state[16];
-};
-
-struct counters {
-	uint64_t calls, negative, positive;
-	uint64_t zero;		/* the others */
-	uint64_t rejected;	/* sum of the following */
-	uint64_t rejected_kthread, rejected_eligible, rejected_slice, rejected_short;
-	uint64_t rejected_custom, rejected_cpu, rejected_balance;
-	uint64_t differ;
-};
-
-/* Calls that count as zero because they have not returned: one on each CPU of the loads. */
-#define CALLS_IN_FLIGHT	2
-
-#define NR_HOOKS	6
-extern const char * const hook_names[NR_HOOKS];
-
-/*
- * The first policy of this name, by a link or a module, or its counters of this hook.
- * -ENOENT if there is none.
- */
-int read_policy(const char *name, struct policy *p);
-int read_counters(const char *name, const char *hook, struct counters *c);
-uint64_t calls_of(const char *name, const char *hook);
-
-/* The number of attachments of this name. */
-int count_policies(const char *name);
-
-/* Wait until the policy is detached, which may be deferred, or disabled. */
-bool policy_gone(const char *name);
-bool policy_disabled(const char *name, unsigned int ms);
-
 /* Attach to the root cgroup or to this one. NULL on failure, with errno set. */
 struct bpf_map;
 struct bpf_link *attach_root(const struct bpf_map *map);
@@ -177,6 +136,12 @@ struct bpf_link *attach_to(const struct bpf_map *map, const char *cgroup);
 /* Query the ids of maps in evaluation order. Return their number or a negative errno. */
 int query_maps(int cgroup_fd, uint32_t flags, uint32_t *ids, int max, uint64_t *revision);
 uint32_t map_id(const struct bpf_map *map);
+
+/* The number of links by which a map is attached; wait a while until it is @nr. */
+int count_links(const struct bpf_map *map);
+int wait_for_links(const struct bpf_map *map, int nr);
+
+#define BPF_SCHED_SYSFS "/sys/module/bpf_sched/parameters/"
 
 /* A file that holds a number: of BPF_SCHED_SYSFS, or by its whole path. */
 uint64_t get_knob(const char *name);

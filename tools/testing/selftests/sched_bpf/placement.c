@@ -18,6 +18,7 @@
 #include "progs/placement.h"
 #include "placement.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define PHASE_MS	1000
 #define SELECT		"cfs_select_cpu"
@@ -59,7 +60,6 @@ FIXTURE_SETUP(placement)
 	self->skel = placement__open_and_load();
 	ASSERT_NE(NULL, self->skel);
 	self->skel->bss->parent_tgid = getpid();
-	self->skel->bss->looked_at[1] = LOAD_CPU;
 	self->skel->links.note_wakee = bpf_program__attach(self->skel->progs.note_wakee);
 	ASSERT_NE(NULL, self->skel->links.note_wakee);
 	self->skel->links.note_new = bpf_program__attach(self->skel->progs.note_new);
@@ -435,57 +435,6 @@ TEST_F(placement, shadow_not_applied)
 	ASSERT_EQ(0, read_counters("place_shadow", SELECT, &c));
 	EXPECT_GT(c.differ - before.differ, 100);
 	EXPECT_EQ(0, c.rejected);
-}
-
-/* The node of a CPU, by sysfs; 0 if the kernel has no NUMA. */
-static int node_of(int cpu)
-{
-	char path[64];
-	int node;
-
-	for (node = 0; node < 64; node++) {
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
-		if (!access(path, F_OK))
-			return node;
-	}
-	return 0;
-}
-
-TEST_F(placement, cpu_kfuncs_agree_with_sysfs)
-{
-	struct cpu_view views[2], v;
-	int i;
-
-	for (i = 0; i < 3; i++)
-		start(.kind = HOG);
-	start(.kind = SLEEPER, .on_both = true);
-	self->skel->bss->select_answer = ON_CPU(TEST_CPU);
-	attach(only_select);
-	/* A kernel thread may run just then. */
-	wait_until((memcpy(views, self->skel->bss->views, sizeof(views)), views[0].is_idle == 1) &&
-		   !views[0].nr_runnable && views[1].nr_runnable == 3);
-
-	v = views[0];
-	EXPECT_EQ(1, v.is_idle);
-	EXPECT_EQ(0, v.nr_runnable);
-	v = views[1];
-	EXPECT_EQ(0, v.is_idle);
-	EXPECT_EQ(3, v.nr_runnable);
-	EXPECT_EQ(node_of(LOAD_CPU), v.node);
-	EXPECT_GT(v.capacity, 0);
-	EXPECT_LE(v.capacity, 1024);
-	EXPECT_EQ(package_of(TEST_CPU) == package_of(LOAD_CPU), v.share_cache);
-	TH_LOG("capacity %d, node %d, cache shared %d", v.capacity, v.node, v.share_cache);
-
-	/* No CPU has this number. */
-	self->skel->bss->looked_at[1] = 4096;
-	sleep_ms(PHASE_MS / 10);
-	v = self->skel->bss->views[1];
-	EXPECT_EQ(-EINVAL, v.is_idle);
-	EXPECT_EQ(-EINVAL, v.nr_runnable);
-	EXPECT_EQ(-EINVAL, v.capacity);
-	EXPECT_EQ(-EINVAL, v.node);
-	EXPECT_EQ(-EINVAL, v.share_cache);
 }
 
 #define NR_HOGS		3

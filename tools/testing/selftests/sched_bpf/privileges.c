@@ -15,6 +15,7 @@
 
 #include "../kselftest_harness.h"
 #include "lib.h"
+#include "policy.h"
 #include "readme.skel.h"
 
 #define NOBODY		65534

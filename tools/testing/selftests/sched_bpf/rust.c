@@ -24,6 +24,7 @@
 #include "../../../../samples/rust/rust_sched_hint.h"
 #include "../kselftest_harness.h"
 #include "lib.h"
+#include "policy.h"
 #include "mirror.skel.h"
 
 #define MODULE		"sched_bpf_test"

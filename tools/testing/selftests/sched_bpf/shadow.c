@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -13,6 +14,7 @@
 #include "../kselftest_harness.h"
 #include "answer.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define TICK		"cfs_check_preempt_tick"
 #define WAKEUP		"cfs_check_preempt_wakeup"
@@ -21,11 +23,21 @@
 #define MAX_SLICE_NS	(100 * NSEC_PER_MSEC)
 
 FIXTURE(shadow) {
-	struct answer *skel, *other;
+	struct answer *shadow, *other;
 	struct load loads[3];
 	struct bpf_link *links[2];
 	uint64_t max_slice_ns;
 };
+
+/* From answer_NAME to shadow_NAME. */
+static void rename_policy(struct bpf_map *map)
+{
+	size_t size;
+	void *ops = bpf_map__initial_value(map, &size);
+	char *name = memmem(ops, size, "answer", strlen("answer"));
+
+	memcpy(name, "shadow", strlen("shadow"));
+}
 
 FIXTURE_SETUP(shadow)
 {
@@ -33,8 +45,17 @@ FIXTURE_SETUP(shadow)
 		SKIP(return, "two CPUs are needed");
 	self->max_slice_ns = get_knob("max_slice_ns");
 	ASSERT_EQ(0, set_knob("max_slice_ns", MAX_SLICE_NS));
-	self->skel = answer__open_and_load();
-	ASSERT_NE(NULL, self->skel);
+	self->shadow = answer__open();
+	ASSERT_NE(NULL, self->shadow);
+	self->shadow->struct_ops.all_hooks->flags = BPF_SCHED_F_SHADOW;
+	rename_policy(self->shadow->maps.all_hooks);
+	self->shadow->struct_ops.only_wakeup->flags = BPF_SCHED_F_SHADOW;
+	rename_policy(self->shadow->maps.only_wakeup);
+	self->shadow->struct_ops.only_tick->flags = BPF_SCHED_F_SHADOW;
+	rename_policy(self->shadow->maps.only_tick);
+	self->shadow->struct_ops.only_slice->flags = BPF_SCHED_F_SHADOW;
+	rename_policy(self->shadow->maps.only_slice);
+	ASSERT_EQ(0, answer__load(self->shadow));
 	self->other = answer__open_and_load();
 	ASSERT_NE(NULL, self->other);
 }
@@ -47,7 +68,7 @@ FIXTURE_TEARDOWN(shadow)
 		bpf_link__destroy(self->links[i]);
 	for (i = 0; i < 3; i++)
 		load_stop(&self->loads[i]);
-	answer__destroy(self->skel);
+	answer__destroy(self->shadow);
 	answer__destroy(self->other);
 	set_knob("max_slice_ns", self->max_slice_ns);
 }
@@ -86,17 +107,18 @@ TEST_F(shadow, tick_extension_not_applied)
 	struct policy p[2];
 	uint64_t n[4];
 
-	self->skel->bss->tick_answer = -1;
+	self->shadow->bss->tick_answer = -1;
+	self->other->bss->tick_answer = -1;
 	START(0, .kind = HOG);
 	START(1, .kind = HOG);
 	n[0] = switches_in_phase(self->loads[0].pid);
-	ATTACH(0, self->skel->maps.shadow_tick);
+	ATTACH(0, self->shadow->maps.only_tick);
 	ASSERT_EQ(0, read_policy("shadow_tick", &p[0]));
 	EXPECT_STREQ("shadow", p[0].state);
 	n[1] = switches_in_phase(self->loads[0].pid);
 	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c[0]));
 
-	ASSERT_EQ(0, bpf_link__update_map(self->links[0], self->skel->maps.only_tick));
+	ASSERT_EQ(0, bpf_link__update_map(self->links[0], self->other->maps.only_tick));
 	ASSERT_EQ(0, read_policy("answer_tick", &p[1]));
 	EXPECT_EQ(p[0].link, p[1].link);
 	EXPECT_STREQ("enabled", p[1].state);
@@ -105,7 +127,7 @@ TEST_F(shadow, tick_extension_not_applied)
 	EXPECT_GT(c[1].negative, 0);
 	EXPECT_EQ(0, c[1].differ);
 
-	ASSERT_EQ(0, bpf_link__update_map(self->links[0], self->skel->maps.shadow_tick));
+	ASSERT_EQ(0, bpf_link__update_map(self->links[0], self->shadow->maps.only_tick));
 	n[3] = switches_in_phase(self->loads[0].pid);
 
 	TH_LOG("switches: default %lu, shadow %lu, applied %lu, shadow %lu; %lu of %lu differ",
@@ -123,11 +145,11 @@ TEST_F(shadow, tick_end_differs)
 	struct counters c;
 	uint64_t n[2];
 
-	self->skel->bss->tick_answer = 1;
+	self->shadow->bss->tick_answer = 1;
 	START(0, .kind = HOG, .slice_ns = 50 * NSEC_PER_MSEC);
 	START(1, .kind = HOG, .slice_ns = 50 * NSEC_PER_MSEC);
 	n[0] = switches_in_phase(self->loads[0].pid);
-	ATTACH(0, self->skel->maps.shadow_tick);
+	ATTACH(0, self->shadow->maps.only_tick);
 	n[1] = switches_in_phase(self->loads[0].pid);
 	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c));
 	TH_LOG("switches: default %lu, shadow %lu; %lu of %lu differ, %lu rejected", n[0], n[1],
@@ -143,10 +165,10 @@ TEST_F(shadow, rejected_does_not_differ)
 {
 	struct counters c;
 
-	self->skel->bss->tick_answer = -1;
+	self->shadow->bss->tick_answer = -1;
 	START(0, .kind = HOG, .slice_ns = 5 * NSEC_PER_MSEC);
 	START(1, .kind = HOG, .slice_ns = 5 * NSEC_PER_MSEC);
-	ATTACH(0, self->skel->maps.shadow_tick);
+	ATTACH(0, self->shadow->maps.only_tick);
 	sleep_ms(PHASE_MS);
 	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c));
 	EXPECT_GT(c.rejected_custom, 10);
@@ -159,12 +181,12 @@ TEST_F(shadow, next_policy_is_called)
 	struct counters c;
 	uint64_t n[2];
 
-	self->skel->bss->tick_answer = 1;
+	self->shadow->bss->tick_answer = 1;
 	self->other->bss->tick_answer = -1;
 	START(0, .kind = HOG);
 	START(1, .kind = HOG);
 	n[0] = switches_in_phase(self->loads[0].pid);
-	ATTACH(0, self->skel->maps.shadow_tick);
+	ATTACH(0, self->shadow->maps.only_tick);
 	ATTACH(1, self->other->maps.only_tick);
 	n[1] = switches_in_phase(self->loads[0].pid);
 	ASSERT_EQ(0, read_counters("shadow_tick", TICK, &c));
@@ -193,8 +215,8 @@ TEST_F(shadow, slice_differs_from_base)
 	ASSERT_GT(base, 0);
 	stock = hog_switches(NULL, 0);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		self->skel->bss->slice_answer = cases[i].result;
-		ATTACH(0, self->skel->maps.shadow_slice);
+		self->shadow->bss->slice_answer = cases[i].result;
+		ATTACH(0, self->shadow->maps.only_slice);
 		n = hog_switches(NULL, 0);
 		ASSERT_EQ(0, read_counters("shadow_slice", SLICE, &c));
 		bpf_link__destroy(self->links[0]);
@@ -218,7 +240,7 @@ TEST_F(shadow, zero_never_differs)
 	START(0, .kind = HOG);
 	START(1, .kind = HOG);
 	START(2, .kind = SLEEPER);
-	ATTACH(0, self->skel->maps.shadow_all);
+	ATTACH(0, self->shadow->maps.all_hooks);
 	sleep_ms(PHASE_MS);
 	ASSERT_EQ(0, read_counters("shadow_all", SLICE, &c));
 	EXPECT_GT(c.zero, 0);
@@ -239,10 +261,10 @@ TEST_F(shadow, wakeup_not_applied)
 
 	START(0, .kind = HOG, .slice_ns = 20 * NSEC_PER_MSEC);
 	START(1, .kind = SLEEPER, .slice_ns = 1 * NSEC_PER_MSEC);
-	self->skel->bss->only_tgid = self->loads[1].pid;
-	self->skel->bss->wakeup_answer = -1;
+	self->shadow->bss->only_tgid = self->loads[1].pid;
+	self->shadow->bss->wakeup_answer = -1;
 	rounds[0] = rounds_in_phase(&self->loads[1]);
-	ATTACH(0, self->skel->maps.shadow_wakeup);
+	ATTACH(0, self->shadow->maps.only_wakeup);
 	rounds[1] = rounds_in_phase(&self->loads[1]);
 	ASSERT_EQ(0, read_counters("shadow_wakeup", WAKEUP, &c));
 	TH_LOG("rounds: default %lu, shadow %lu; %lu of %lu differ", rounds[0], rounds[1],

@@ -12,6 +12,7 @@
 #include "../kselftest_harness.h"
 #include "answer.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define TICK		"cfs_check_preempt_tick"
 #define WAKEUP		"cfs_check_preempt_wakeup"

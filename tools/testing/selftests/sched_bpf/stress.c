@@ -21,6 +21,7 @@
 #include "answer.skel.h"
 #include "fuzz.skel.h"
 #include "lib.h"
+#include "policy.h"
 
 #define WAKEUP		"cfs_check_preempt_wakeup"
 #define ENTITY		"cfs_wakeup_preempt_entity"

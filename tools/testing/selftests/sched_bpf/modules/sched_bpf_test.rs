@@ -260,9 +260,7 @@ impl Policy for Test {
             .flags(flags)
             .add(p.pid() as u64)
             .add(prev.as_u32().into())
-            .add(default.as_u32().into())
-            .add(sched_bpf::cpu::node(prev).into())
-            .add(sched_bpf::cpu::share_cache(prev, default).into());
+            .add(default.as_u32().into());
 
         match hash.below(3) {
             0 => None,

@@ -28,9 +28,14 @@ int called_for_cpu = -1;
 /* The longest time since a pick that the tick hook saw, in nanoseconds. */
 __u64 max_delta_exec;
 
-/* Calls of the slice hook, and its last argument. */
-__u64 slices;
+/* The last argument of the slice hook. */
 __u64 base_slice;
+
+/* Calls for only_tgid. */
+__u64 wakeup_calls;
+__u64 entity_calls;
+__u64 tick_calls;
+__u64 slice_calls;
 
 static bool is_entity_of_tgid(struct sched_entity *se)
 {
@@ -65,6 +70,7 @@ int BPF_PROG(answer_wakeup, struct task_struct *curr, struct task_struct *p, u64
 	if (only_tgid && p->tgid != only_tgid && curr->tgid != only_tgid)
 		return 0;
 
+	wakeup_calls++;
 	seen_wake_flags |= wake_flags;
 	called_for_cpu = curr->thread_info.cpu;
 
@@ -80,6 +86,7 @@ int BPF_PROG(answer_entity, struct sched_entity *curr, struct sched_entity *se)
 	if (!is_entity_of_tgid(se) && !is_entity_of_tgid(curr))
 		return 0;
 
+	entity_calls++;
 	called_for_cpu = cpu_of(se);
 
 	return entity_answer;
@@ -91,6 +98,7 @@ int BPF_PROG(answer_tick, struct sched_entity *curr, unsigned long delta_exec)
 	if (!is_entity_of_tgid(curr))
 		return 0;
 
+	tick_calls++;
 	if (delta_exec > max_delta_exec)
 		max_delta_exec = delta_exec;
 
@@ -103,7 +111,7 @@ int BPF_PROG(answer_slice, struct sched_entity *se, u64 slice)
 	if (!is_entity_of_tgid(se))
 		return 0;
 
-	slices++;
+	slice_calls++;
 	base_slice = slice;
 
 	return slice_answer;
@@ -140,38 +148,6 @@ SEC(".struct_ops.link")
 struct bpf_sched_ops only_slice = {
 	.cfs_slice			= (void *)answer_slice,
 	.name				= "answer_slice",
-};
-
-/* In shadow mode. */
-SEC(".struct_ops.link")
-struct bpf_sched_ops shadow_all = {
-	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,
-	.cfs_wakeup_preempt_entity	= (void *)answer_entity,
-	.cfs_check_preempt_tick		= (void *)answer_tick,
-	.cfs_slice			= (void *)answer_slice,
-	.flags				= BPF_SCHED_F_SHADOW,
-	.name				= "shadow_all",
-};
-
-SEC(".struct_ops.link")
-struct bpf_sched_ops shadow_wakeup = {
-	.cfs_check_preempt_wakeup	= (void *)answer_wakeup,
-	.flags				= BPF_SCHED_F_SHADOW,
-	.name				= "shadow_wakeup",
-};
-
-SEC(".struct_ops.link")
-struct bpf_sched_ops shadow_tick = {
-	.cfs_check_preempt_tick		= (void *)answer_tick,
-	.flags				= BPF_SCHED_F_SHADOW,
-	.name				= "shadow_tick",
-};
-
-SEC(".struct_ops.link")
-struct bpf_sched_ops shadow_slice = {
-	.cfs_slice			= (void *)answer_slice,
-	.flags				= BPF_SCHED_F_SHADOW,
-	.name				= "shadow_slice",
 };
 
 char _license[] SEC("license") = "GPL";

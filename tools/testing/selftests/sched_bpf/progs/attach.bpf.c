@@ -51,10 +51,4 @@ struct bpf_sched_ops no_link = {
 	.name		= "no_link",
 };
 
-SEC("sched/cfs_slice")
-int BPF_PROG(single, struct sched_entity *se, u64 slice)
-{
-	return 0;
-}
-
 char _license[] SEC("license") = "GPL";

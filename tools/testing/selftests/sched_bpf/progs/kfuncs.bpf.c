@@ -32,7 +32,7 @@ static void look(struct sched_entity *se, struct entity_view *view)
 		disagreed += view->eligible != (view->lag > 0);
 }
 
-SEC("sched/cfs_check_preempt_tick")
+SEC("struct_ops")
 int BPF_PROG(look_tick, struct sched_entity *curr, unsigned long delta_exec)
 {
 	if (bpf_sched_entity_to_tgidpid(curr) >> 32 != target)
@@ -44,7 +44,7 @@ int BPF_PROG(look_tick, struct sched_entity *curr, unsigned long delta_exec)
 	return 0;
 }
 
-SEC("sched/cfs_check_preempt_wakeup")
+SEC("struct_ops")
 int BPF_PROG(look_wakeup, struct task_struct *curr, struct task_struct *p)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
@@ -58,5 +58,12 @@ int BPF_PROG(look_wakeup, struct task_struct *curr, struct task_struct *p)
 
 	return 0;
 }
+
+SEC(".struct_ops.link")
+struct bpf_sched_ops look_all = {
+	.cfs_check_preempt_tick		= (void *)look_tick,
+	.cfs_check_preempt_wakeup	= (void *)look_wakeup,
+	.name				= "look",
+};
 
 char _license[] SEC("license") = "GPL";

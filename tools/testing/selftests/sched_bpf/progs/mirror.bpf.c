@@ -82,8 +82,6 @@ int BPF_PROG(mirror_select_cpu, struct task_struct *p, u64 prev_cpu, u64 wake_fl
 	hash = add(hash, p->pid);
 	hash = add(hash, prev_cpu);
 	hash = add(hash, stock_cpu);
-	hash = add(hash, bpf_sched_cpu_node(prev_cpu));
-	hash = add(hash, bpf_sched_cpus_share_cache(prev_cpu, stock_cpu) > 0);
 	switch (below(hash, 3)) {
 	case 0:
 		return BPF_SCHED_PASS;

@@ -19,23 +19,10 @@ __u64 moves[2][2];		/* calls by source and destination */
 __u64 queued;			/* calls for a task that is on an rq and does not run */
 __u64 woken_on[2];		/* wakeups by CPU */
 
-/* CPUs to look at, and what the kfuncs return. */
-__u32 looked_at[2];
-struct cpu_view views[2];
-
 static bool is_of_test(struct task_struct *p)
 {
 	return p->tgid == parent_tgid || p->real_parent->tgid == parent_tgid ||
 	       p->real_parent->real_parent->tgid == parent_tgid;
-}
-
-static void look(struct cpu_view *view, __u32 cpu, __u32 other)
-{
-	view->is_idle = bpf_sched_cpu_is_idle(cpu);
-	view->nr_runnable = bpf_sched_cpu_nr_runnable(cpu);
-	view->capacity = bpf_sched_cpu_capacity(cpu);
-	view->node = bpf_sched_cpu_node(cpu);
-	view->share_cache = bpf_sched_cpus_share_cache(cpu, other);
 }
 
 SEC("struct_ops")
@@ -49,8 +36,6 @@ int BPF_PROG(place_select, struct task_struct *p, u64 prev_cpu, u64 wake_flags, 
 	execs += p == bpf_get_current_task_btf();
 	queued += p->on_rq && p != bpf_get_current_task_btf();
 	stock[stock_cpu & 1]++;
-	look(&views[0], looked_at[0], looked_at[1]);
-	look(&views[1], looked_at[1], looked_at[0]);
 
 	switch (place) {
 	case OTHER:

@@ -9,9 +9,4 @@ enum place {
 	ANY,		/* at random, some of them none */
 };
 
-/* Results of the CPU kfuncs. */
-struct cpu_view {
-	int is_idle, nr_runnable, capacity, node, share_cache;
-};
-
 #endif
