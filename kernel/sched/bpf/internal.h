@@ -202,6 +202,16 @@ static inline bool bpf_sched_apply(const struct bpf_sched_ops *ops, unsigned int
  */
 typedef bool (*bpf_sched_fn)(const struct bpf_sched_ops *ops, struct cgroup *cgrp, void *arg);
 
+/* Return true if any policy may apply to @p. Most tasks have none: this is cheap. */
+static __always_inline bool bpf_sched_applies(struct task_struct *p)
+{
+	const struct bpf_prog_array *array;
+
+	array = rcu_dereference_sched(task_dfl_cgroup(p)->bpf.effective[CGROUP_SCHED_OPS]);
+
+	return READ_ONCE(array->items[0].kdata) || !list_empty(&bpf_sched_modules);
+}
+
 /* Call @fn for the ops that apply to tasks in @cgrp, but not for those of @called. */
 static __always_inline bool
 bpf_sched_call_cgroup(struct cgroup *cgrp, struct cgroup *called, bpf_sched_fn fn, void *arg)

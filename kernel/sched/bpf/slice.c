@@ -103,24 +103,31 @@ static void decay_lag(struct rq *rq, struct sched_entity *se, u64 base_slice)
 	se->vlag = max(least, se->vlag - (s64)bpf_sched_to_virtual(asleep, weight));
 }
 
-u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+static noinline u64 call_policies(struct rq *rq, struct sched_entity *se, u64 slice)
 {
-	const struct sched_entity *curr = rq->cfs.curr;
 	struct slice_call call = { se, slice };
 
-	lockdep_assert_rq_held(rq);
-
 	bpf_sched_call(rq, task_of(se), NULL, call_slice, &call);
-
-	/* The current entity is not in the tree, nor is @se if it is being placed. */
-	if (!rq->cfs.sum_weight && (!curr || !curr->on_rq || curr == se))
-		per_cpu(longest_slices, cpu_of(rq)).ns = 0;
-	else if (curr != se && __bpf_sched_max_slice(rq, 0))
-		decay_lag(rq, se, slice);
 	if (call.slice > slice)
 		bpf_sched_slice_set(rq, call.slice);
 
 	return call.slice;
+}
+
+u64 __bpf_sched_slice(struct rq *rq, struct sched_entity *se, u64 slice)
+{
+	struct longest_slice *longest = per_cpu_ptr(&longest_slices, cpu_of(rq));
+	const struct sched_entity *curr = rq->cfs.curr;
+
+	lockdep_assert_rq_held(rq);
+
+	/* The current entity is not in the tree, nor is @se if it is being placed. */
+	if (!rq->cfs.sum_weight && (!curr || !curr->on_rq || curr == se))
+		longest->ns = 0;
+	else if (curr != se && __bpf_sched_max_slice(rq, 0))
+		decay_lag(rq, se, slice);
+
+	return bpf_sched_applies(task_of(se)) ? call_policies(rq, se, slice) : slice;
 }
 
 /*
@@ -132,8 +139,10 @@ u64 __bpf_sched_max_slice(struct rq *rq, u64 max_slice)
 {
 	const struct longest_slice *longest = per_cpu_ptr(&longest_slices, cpu_of(rq));
 
+	if (likely(longest->ns <= max_slice))
+		return max_slice;
 	if (!READ_ONCE(bpf_sched_on) || time_after(jiffies, longest->set + HZ))
 		return max_slice;
 
-	return max(max_slice, longest->ns);
+	return longest->ns;
 }

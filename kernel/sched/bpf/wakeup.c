@@ -76,7 +76,8 @@ enum preempt_wakeup_action __bpf_sched_wakeup(struct rq *rq, struct task_struct 
 	if (!(wake_flags & (WF_TTWU | WF_FORK)))
 		return PREEMPT_WAKEUP_PICK;
 
-	bpf_sched_call(rq, p, rq->donor, call_wakeup, &call);
+	if (bpf_sched_applies(p) || bpf_sched_applies(rq->donor))
+		bpf_sched_call(rq, p, rq->donor, call_wakeup, &call);
 	if (is_kthread(p))
 		bpf_sched_kthread_woken(rq);
 
