@@ -4,10 +4,7 @@
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
-use core::{
-    ops::Deref,
-    ptr::addr_of, //
-};
+use core::ops::Deref;
 use kernel::{
     bindings,
     interrupt::LocalInterruptDisabled,
@@ -52,7 +49,7 @@ impl RqLocked {
     #[inline]
     pub fn entity<'a>(&'a self, task: &'a Task) -> &'a Entity {
         // SAFETY: A `&Task` is valid for `'a`, and so is its member.
-        let se = unsafe { addr_of!((*task.as_ptr()).se) };
+        let se = unsafe { &raw const (*task.as_ptr()).se };
 
         // SAFETY: `se` is valid for `'a`, and `self` proves the rest.
         unsafe { Entity::from_raw(se.cast_mut()) }
@@ -83,7 +80,7 @@ macro_rules! read_once {
     ($self:ident.$field:ident) => {
         // SAFETY: The entity is valid by the type invariant. The read is volatile, which makes it
         // an access as by `READ_ONCE()`.
-        unsafe { addr_of!((*$self.0.get()).$field).read_volatile() }
+        unsafe { (&raw const (*$self.0.get()).$field).read_volatile() }
     };
 }
 

@@ -186,8 +186,9 @@ const fn name(name: &CStr) -> [c_char; bindings::BPF_SCHED_NAME_LEN as usize] {
 
 /// The `struct bpf_sched_ops` of a policy.
 ///
-/// Each callback has a safety section that says when C calls it. Common to all: the pointers are
-/// valid for the call, interrupts are off, and the numbers of CPUs are below `nr_cpu_ids`.
+/// Each callback has a safety section that says when C calls it. Common to all: interrupts are off,
+/// the numbers of CPUs are below `nr_cpu_ids`, and a valid task or entity is one of a task whose
+/// refcount is not zero.
 pub(crate) struct Ops<T: Policy>(PhantomData<T>);
 
 impl<T: Policy> Ops<T> {
@@ -347,7 +348,7 @@ impl<T: Policy> Ops<T> {
 ///
 /// # Safety
 ///
-/// `ptr` must point to a task for the whole life `'a`.
+/// For the whole life `'a`, `ptr` must point to a task whose refcount is not zero.
 #[inline]
 unsafe fn task<'a>(ptr: *mut bindings::task_struct) -> &'a Task {
     // SAFETY: `ptr` is valid for `'a`; `Task` is a transparent wrapper of `struct task_struct`.

@@ -64,7 +64,7 @@ pub struct TaskStorage<V> {
 
 impl<V: Zeroable + Sync> TaskStorage<V> {
     /// Creates a storage that has no memory yet, for a static.
-    #[allow(clippy::new_without_default, reason = "it is for statics")]
+    #[expect(clippy::new_without_default, reason = "it is for statics")]
     pub const fn new() -> Self {
         const {
             assert!(!needs_drop::<V>(), "state of tasks is not dropped");
@@ -85,7 +85,7 @@ impl<V: Zeroable + Sync> TaskStorage<V> {
 
     /// Allocates the storage until the result is dropped. It may sleep.
     ///
-    /// Returns `EBUSY` if it is allocated already.
+    /// Returns `EBUSY` if it is allocated already, and `ENOMEM` if there is no memory for it.
     pub fn alloc(&'static self) -> Result<Allocation<V>> {
         // SAFETY: It may be called with any size.
         let map = unsafe { bindings::bpf_sched_task_storage_alloc(size_of::<V>() as u32) };
