@@ -8,7 +8,6 @@ use kernel::prelude::*;
 mod kunit {
     use crate::{
         policy::Ops,
-        Allocation,
         Cgroup,
         Entity,
         Migrate,
@@ -182,26 +181,18 @@ mod kunit {
 
     #[test]
     fn wakeup_results_are_those_of_c() {
-        let wakeup = |flag: u32| call!(cfs_check_preempt_wakeup, |p| p, p, u64::from(flag));
+        let wakeup = |flags: u64| call!(cfs_check_preempt_wakeup, |p| p, p, flags);
         let entity = call!(
             cfs_wakeup_preempt_entity,
             |p| &raw mut (*p).se,
             &raw mut (*p).se
         );
 
-        assert_eq!(
-            wakeup(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_SYNC),
-            Some(-1)
-        );
-        assert_eq!(
-            wakeup(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_FORK),
-            Some(2)
-        );
-        assert_eq!(
-            wakeup(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_TTWU),
-            Some(1)
-        );
-        assert_eq!(wakeup(0x8000_0000), Some(1));
+        assert_eq!(wakeup(WakeFlag::Sync as u64), Some(-1));
+        assert_eq!(wakeup(WakeFlag::Fork as u64), Some(2));
+        assert_eq!(wakeup(WakeFlag::Ttwu as u64), Some(1));
+        // Not named, and not in a `u32`.
+        assert_eq!(wakeup(1 << 31 | 1 << 32), Some(1));
         assert_eq!(entity, Some(1));
     }
 
@@ -229,37 +220,31 @@ mod kunit {
 
     #[test]
     fn placement_results_are_those_of_c() {
-        let migrated = u64::from(bindings::bpf_sched_wake_flags_BPF_SCHED_WAKE_MIGRATED);
+        let select = |flags: u64| call!(cfs_select_cpu, |p| p, 0, flags, 0);
 
-        assert_eq!(call!(cfs_select_cpu, |p| p, 0, 0, 0), Some(1));
-        assert_eq!(call!(cfs_select_cpu, |p| p, 0, migrated, 0), Some(0));
+        assert_eq!(select(0), Some(1));
+        assert_eq!(select(WakeFlag::Migrated as u64), Some(0));
         assert_eq!(call!(cfs_can_migrate, |p| p, 0, 0, 1), Some(-1));
         assert_eq!(call!(cfs_can_migrate, |p| p, 0, 0, 0), Some(0));
+    }
+
+    fn register<T: Policy>(opts: Options<'_>) -> Result<Pin<KBox<Registration<T>>>> {
+        KBox::pin_init(Registration::register(opts), GFP_KERNEL)
     }
 
     #[test]
     fn registrations() -> Result {
         let root = Cgroup::from_id(1)?;
-        let opts = Options {
+        let scoped = register::<SliceOnly>(Options {
             cgroup: Some(&root),
             shadow: true,
-        };
-
-        assert!(root.contains(current!()));
-        let scoped = KBox::pin_init(Registration::<SliceOnly>::register(opts), GFP_KERNEL)?;
+        })?;
         // A policy can be registered more than once.
-        let system = KBox::pin_init(
-            Registration::<SliceOnly>::register(Options::default()),
-            GFP_KERNEL,
-        )?;
-        drop(scoped);
-        drop(system);
+        let system = register::<SliceOnly>(Options::default())?;
 
-        let none = KBox::pin_init(
-            Registration::<NoHook>::register(Options::default()),
-            GFP_KERNEL,
-        );
-        assert_eq!(none.err(), Some(EINVAL));
+        drop((scoped, system));
+        assert!(root.contains(current!()));
+        assert_eq!(register::<NoHook>(Options::default()).err(), Some(EINVAL));
         assert_eq!(Cgroup::from_id(u64::MAX).err(), Some(ENOENT));
         Ok(())
     }
@@ -279,7 +264,7 @@ mod kunit {
 
         assert!(STATES.get_or_zeroed(task, &rcu::read_lock()).is_none());
         for _ in 0..2 {
-            let _states: Allocation<State> = STATES.alloc()?;
+            let _states = STATES.alloc()?;
 
             assert_eq!(STATES.alloc().err(), Some(EBUSY));
             assert_eq!(number(&rcu::read_lock()), None);
