@@ -6,12 +6,10 @@
  * repeatable in a machine whose time counts instructions, where a nanosecond is one.
  */
 #define _GNU_SOURCE
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,17 +125,6 @@ static void measure(const char *what, const char *policy)
 		printf(" %9.1f %9.1f", (double)calls / ROUNDS,
 		       (cost.pipe - no_policy.pipe) * 1e9 / calls);
 	printf("\n");
-}
-
-/* The path of a file beside this program. */
-static const char *beside(const char *name)
-{
-	static char path[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 64);
-
-	path[len < 0 ? 0 : len] = 0;
-	strcpy(strrchr(path, '/') + 1, name);
-	return path;
 }
 
 static void measure_scx(void)

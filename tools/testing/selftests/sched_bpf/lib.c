@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -574,6 +575,17 @@ bool has_sched_ext(void)
 
 	btf__free(btf);
 	return id > 0;
+}
+
+const char *beside(const char *name)
+{
+	static char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 64);
+
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	snprintf(path + (len > 0 ? len : 0), 64, "%s", name);
+	return path;
 }
 
 int module_load(const char *path, const char *params)

@@ -161,6 +161,9 @@ uint64_t cgroup_id(const char *path);
 /* Return true if the kernel was built with CONFIG_SCHED_CLASS_EXT. */
 bool has_sched_ext(void);
 
+/* The path of a file in the directory of this program, until the next call. */
+const char *beside(const char *name);
+
 /*
  * Load a module file or one that modprobe knows, with these parameters, and unload it
  * by its name. Return 0 or a negative errno.

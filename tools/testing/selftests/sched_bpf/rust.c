@@ -3,8 +3,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,18 +31,6 @@
 #define DEBUGFS		"/sys/kernel/debug/"
 #define TICK		"cfs_check_preempt_tick"
 #define SLICE		"cfs_slice"
-
-/* A file next to this program. */
-static const char *beside(const char *name)
-{
-	static char path[PATH_MAX];
-	char exe[PATH_MAX - 64] = {};
-
-	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
-		return "";
-	snprintf(path, sizeof(path), "%s/%s", dirname(exe), name);
-	return path;
-}
 
 #define LOAD(params)	ASSERT_EQ(0, module_load(beside(MODULE ".ko"), params))
 #define UNLOAD()	ASSERT_EQ(0, module_unload(MODULE))
