@@ -16,10 +16,12 @@
  *
  *	ioctl(fd, SCHED_HINT_LOCK);
  *	ioctl(fd, SCHED_HINT_UNLOCK);
- *		The thread took or is about to take a lock that others wait for; it released it.
- *		Locks nest. Meanwhile its slice is extended at ticks until it has run for hold_us,
- *		wakees do not preempt it, and it preempts at a wakeup. EINVAL for an UNLOCK without
- *		a LOCK; EAGAIN for more than 1000 locks.
+ *		The thread is about to take a lock that others wait for; it released it. Locks
+ *		nest. Meanwhile its slice is extended at ticks, by up to hold_us, wakees that do
+ *		not hold a lock do not preempt it, and it preempts such tasks at a wakeup. Give the
+ *		hint before the lock is taken, as the return from an ioctl is a point at which a
+ *		thread is preempted. EINVAL for an UNLOCK without a LOCK; EAGAIN for more than
+ *		1000 locks.
  *
  * ENOMEM if there is no memory for the first hint of a thread. Shares of the CPU do not depend
  * on hints, and a hint that is not true costs the thread that gives it: what it runs too long it

@@ -11,7 +11,7 @@
 //! modprobe rust_sched_hint
 //! chmod 666 /dev/sched_hint
 //! LD_PRELOAD=./rust_sched_hint_preload.so program
-//! echo 1000 > /sys/kernel/debug/rust_sched_hint/hold_us
+//! echo 5000 > /sys/kernel/debug/rust_sched_hint/hold_us
 //! grep -A 4 rust_sched_hint /sys/kernel/debug/sched/bpf/modules
 //! ```
 //!
@@ -79,23 +79,44 @@ module! {
     },
 }
 
-/// How long the slice of a thread is extended while it holds a lock, in microseconds.
-static HOLD_US: Atomic<u32> = Atomic::new(1_000);
+/// How much longer than the base slice a thread that holds a lock runs, in microseconds.
+static HOLD_US: Atomic<u32> = Atomic::new(3_000);
 
-/// The hints of a thread. Only the thread itself writes to them.
+/// The hints of a thread, to which only the thread itself writes, and the base slice, which is
+/// written with its rq locked.
 #[derive(Zeroable)]
 struct Hint {
     work_us: Atomic<u32>,
     locks: Atomic<u32>,
+    base_ns: Atomic<i64>,
 }
 
 static HINTS: TaskStorage<Hint> = TaskStorage::new();
+
+impl Hint {
+    /// Returns true if the thread says that it holds a lock.
+    fn holds_lock(&self) -> bool {
+        self.locks.load(Relaxed) > 0
+    }
+
+    /// Returns how long the thread may run after it was picked while it holds a lock.
+    fn limit(&self) -> Delta {
+        match HOLD_US.load(Relaxed) {
+            0 => Delta::ZERO,
+            us => {
+                let hold_ns = i64::from(us) * 1_000;
+
+                Delta::from_nanos(self.base_ns.load(Relaxed).saturating_add(hold_ns))
+            }
+        }
+    }
+}
 
 /// Returns true if `task` says that it holds a lock.
 fn holds_lock(task: &Task) -> bool {
     HINTS
         .get(task, &rcu::read_lock())
-        .is_some_and(|hint| hint.locks.load(Relaxed) > 0)
+        .is_some_and(Hint::holds_lock)
 }
 
 struct HintPolicy;
@@ -112,17 +133,20 @@ impl Policy for HintPolicy {
         }
     }
 
-    fn slice(_: &RqLocked, se: &Entity, _: Delta) -> Option<Delta> {
+    fn slice(_: &RqLocked, se: &Entity, default: Delta) -> Option<Delta> {
         let rcu = rcu::read_lock();
-        let work_us = HINTS.get(se.task()?, &rcu)?.work_us.load(Relaxed);
+        let hint = HINTS.get(se.task()?, &rcu)?;
+        let work_us = hint.work_us.load(Relaxed);
 
+        hint.base_ns.store(default.as_nanos(), Relaxed);
         (work_us > 0).then(|| Delta::from_micros(work_us.into()))
     }
 
     fn check_preempt_tick(_: &RqLocked, curr: &Entity, ran: Delta) -> Tick {
-        let hold = Delta::from_micros(HOLD_US.load(Relaxed).into());
+        let rcu = rcu::read_lock();
+        let hint = curr.task().and_then(|task| HINTS.get(task, &rcu));
 
-        if ran < hold && curr.task().is_some_and(holds_lock) {
+        if hint.is_some_and(|hint| hint.holds_lock() && ran < hint.limit()) {
             Tick::Extend
         } else {
             Tick::Pass

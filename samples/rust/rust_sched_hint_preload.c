@@ -5,9 +5,9 @@
  *	cc -O2 -shared -fPIC -o rust_sched_hint_preload.so rust_sched_hint_preload.c
  *	LD_PRELOAD=./rust_sched_hint_preload.so program
  *
- * A thread gives a hint with its first lock and its last unlock only. pthread_cond_wait() is not
- * wrapped: a thread that sleeps in it has a hint that says it holds a lock, which has an effect
- * only when it wakes up, and then it is about to take the mutex again.
+ * A thread gives a hint before its first lock and after its last unlock only. So a thread that
+ * waits for a mutex has a hint, and one in pthread_cond_wait(), which is not wrapped. That has an
+ * effect only when it wakes up, and then it is about to take the mutex.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,28 +34,46 @@ __attribute__((constructor)) static void open_device(void)
 	fd = open("/dev/sched_hint", O_RDWR | O_CLOEXEC);
 }
 
-static int taken(int err)
+/* Before the lock is taken: on return from a system call a thread may be preempted. */
+static void about_to_lock(void)
 {
-	if (!err && !held++ && fd >= 0)
+	if (!held++ && fd >= 0)
 		ioctl(fd, SCHED_HINT_LOCK);
-	return err;
+}
+
+static void unlocked(void)
+{
+	if (held && !--held && fd >= 0)
+		ioctl(fd, SCHED_HINT_UNLOCK);
 }
 
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	return taken(REAL(pthread_mutex_lock)(mutex));
+	int err;
+
+	about_to_lock();
+	err = REAL(pthread_mutex_lock)(mutex);
+	if (err)
+		unlocked();
+	return err;
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
-	return taken(REAL(pthread_mutex_trylock)(mutex));
+	int err;
+
+	about_to_lock();
+	err = REAL(pthread_mutex_trylock)(mutex);
+	if (err)
+		unlocked();
+	return err;
 }
 
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	int err = REAL(pthread_mutex_unlock)(mutex);
 
-	if (!err && held && !--held && fd >= 0)
-		ioctl(fd, SCHED_HINT_UNLOCK);
+	if (!err)
+		unlocked();
 	return err;
 }
