@@ -92,7 +92,7 @@ require_test() {
 	[ -n "${T:-}" ] || return 0
 	tests=$(sed -n ':a; /\\$/{N; s/\\\n//; ba}; s/^TEST_\(GEN_\)\?PROGS := //p' \
 		"$TOP/tools/testing/selftests/sched_bpf/Makefile" |
-		sed 's/\$(basename \$(wildcard \([a-z_]*\)\.c))/\1/' | tr -s ' \t' '\n')
+		sed 's/\$(basename \$(wildcard \([a-z_]*\)\.c))/\1/g' | tr -s ' \t' '\n')
 	grep -qxF "$T" <<<"$tests" || die "T=$T: no such test program; there are: $(tr '\n' ' ' <<<"$tests")"
 }
 
