@@ -52,6 +52,22 @@ impl Options<'_> {
 /// Dropping it unregisters the policy and waits until no CPU is inside of its functions. It may
 /// sleep.
 ///
+/// # Examples
+///
+/// Count what a policy would do to the tasks of a cgroup:
+///
+/// ```ignore
+/// fn try_out<T: Policy>(cgroup_id: u64) -> Result<Pin<KBox<Registration<T>>>> {
+///     let cgroup = Cgroup::from_id(cgroup_id)?;
+///     let opts = Options {
+///         cgroup: Some(&cgroup),
+///         shadow: true,
+///     };
+///
+///     KBox::pin_init(Registration::register(opts), GFP_KERNEL)
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// `inner` is registered by `bpf_sched_register()`, with the functions of `T`.
