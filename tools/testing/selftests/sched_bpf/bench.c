@@ -20,7 +20,7 @@
 #include "policy.h"
 
 #define OTHERS		64
-#define ROUNDS		50000
+#define ROUNDS		200000
 #define MESSAGES	50
 
 /* Static keys may be switched off with a delay. */
@@ -187,8 +187,12 @@ int main(int argc, char *argv[])
 	printf("\n");
 	measure("no policy", NULL);
 
+	links[0] = attach(skel->maps.two_empty, CGROUP_ROOT);
+	measure("1 policy in BPF, wakeup and slice", "two_empty");
+	bpf_link__destroy(links[0]);
+
 	links[0] = attach(skel->maps.bpf_empty, CGROUP_ROOT);
-	measure("1 policy in BPF", "bpf_empty");
+	measure("1 policy in BPF, all hooks", "bpf_empty");
 	links[1] = attach(skel->maps.bpf_empty, CGROUP_ROOT);
 	measure("2 policies in BPF", "bpf_empty");
 	bpf_link__destroy(links[1]);
@@ -211,6 +215,7 @@ int main(int argc, char *argv[])
 	for (i = 0; i < OTHERS; i++)
 		bpf_link__destroy(links[i]);
 
+	bpf_map__set_autoattach(skel->maps.two_empty, false);
 	bpf_map__set_autoattach(skel->maps.bpf_empty, false);
 	bpf_map__set_autoattach(skel->maps.shadow_empty, false);
 	if (empty__attach(skel))

@@ -10,6 +10,14 @@ HOOKS(empty, 0)
 OPS(bpf_empty, empty, 0);
 OPS(shadow_empty, empty, BPF_SCHED_F_SHADOW);
 
+/* What most policies have. */
+SEC(".struct_ops.link")
+struct bpf_sched_ops two_empty = {
+	.cfs_check_preempt_wakeup	= (void *)empty_wakeup,
+	.cfs_slice			= (void *)empty_slice,
+	.name				= "two_empty",
+};
+
 /* The mechanism of the first proposal. */
 SEC("fentry/wakeup_preempt_fair")
 int BPF_PROG(trace_wakeup)
