@@ -87,15 +87,17 @@ static u64 extended_slice(const struct tick_call *call)
 
 /*
  * Return true if a slice that lasts until the next tick is too long: if it exceeds
- * max_slice_ns, or if the negative lag does then, which may be from slices before.
+ * max_slice_ns, or if then the negative lag does, which may be from slices before, or
+ * the lag of the entity that is next in line, which waits for other extended slices too.
  */
 static bool is_too_long(const struct tick_call *call)
 {
-	u64 max = READ_ONCE(bpf_sched_max_slice_ns);
+	u64 max = READ_ONCE(bpf_sched_max_slice_ns), avg = avg_vruntime(&call->rq->cfs);
+	const struct sched_entity *first = __pick_first_entity(&call->rq->cfs);
 
 	return extended_slice(call) > max ||
-	       is_before(avg_vruntime(&call->rq->cfs) + to_virtual(call->se, max),
-			 call->next_tick);
+	       is_before(avg + to_virtual(call->se, max), call->next_tick) ||
+	       (first && is_before(first->vruntime + to_virtual(first, max), avg));
 }
 
 /* Return why a result is rejected, or BPF_SCHED_NR_REASONS. */

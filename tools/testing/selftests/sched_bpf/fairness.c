@@ -186,6 +186,7 @@ FIXTURE(fairness) {
 	struct usual usual[MAX_TASKS];
 	uint64_t max_slice;
 	uint64_t one_slice, other_slice;	/* of the control, 0: the base slice */
+	bool batch_waker;			/* of the control: it does not preempt */
 	unsigned int next_change, nr_changes, seed;
 };
 
@@ -458,9 +459,10 @@ FIXTURE_TEARDOWN(fairness)
  * is in an autogroup of its own: see enum change for why weights must not change whenever
  * it comes and goes.
  */
-static int start_waker(struct load *load)
+static int start_waker(struct load *load, bool preempts)
 {
-	const struct load_attr attr = { RUNS(10, 4000), .new_session = true };
+	const struct load_attr attr = { RUNS(10, 4000), .new_session = true,
+					.policy = preempts ? SCHED_OTHER : SCHED_BATCH };
 
 	return load_start(load, &attr);
 }
@@ -485,7 +487,7 @@ static int start_loads(FIXTURE_DATA(fairness) *self)
 		}
 	}
 	if (!err && !self->variant->no_waker)
-		err = start_waker(&self->loads[self->nr_tasks]);
+		err = start_waker(&self->loads[self->nr_tasks], !self->batch_waker);
 	sleep_ms(WARMUP);
 	return err;
 }
@@ -633,11 +635,13 @@ static long control_us(struct __test_metadata *_metadata, FIXTURE_DATA(fairness)
 
 	self->one_slice = control_slice(&policy->one, policy->mode);
 	self->other_slice = control_slice(&policy->others, policy->mode);
+	self->batch_waker = policy->one.runs < 0 || policy->others.runs < 0;
 	EXPECT_EQ(0, start_loads(self));
 	record(self, &self->trace, policy->mode == RANDOM ? RANDOMLY : HOSTILE);
 	stop_loads(self->loads, MAX_TASKS + 1);
 	self->one_slice = 0;
 	self->other_slice = 0;
+	self->batch_waker = false;
 
 	control = judge(self, request_us() + tick_us() + between_changes_us(self));
 	TH_LOG("%s, %s: control %ld of %ld ms (task %d)", self->variant->name, policy->name,
