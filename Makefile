@@ -2,7 +2,7 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug test-series check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug test-series test-others check series edit pull clean distclean
 .NOTPARALLEL:
 export LINUX T CONFIG BENCH SEED KERNEL
 
@@ -90,6 +90,9 @@ test-debug: selftests ## Run the selftests on a kernel that checks itself; takes
 
 test-series: tree ## Boot the kernel that each series ends with, and run its selftests
 	@scripts/test-series
+
+test-others: tree ## Compare tests of sched_ext, cgroups and BPF with the base; takes hours
+	@scripts/test-others
 
 check: selftests kernel-off ## Run the tests that need no virtual machine
 	@scripts/check
