@@ -86,7 +86,8 @@ unsafe impl<T> Sync for Registration<T> {}
 impl<T: Policy> Registration<T> {
     /// Registers a policy. The kernel may call it before this returns.
     ///
-    /// Returns `EINVAL` if `T` implements no hook, and `ENOMEM` if there is no memory for its counters.
+    /// Returns `EINVAL` if `T` implements no hook, and `ENOMEM` if there is no memory for its
+    /// counters.
     pub fn register<'a>(opts: Options<'a>) -> impl PinInit<Self, Error> + use<'a, T> {
         try_pin_init!(Self {
             inner <- Opaque::try_ffi_init(move |slot: *mut bindings::bpf_sched_module| {

@@ -20,7 +20,7 @@
 #define THREADS		4
 #define RUN_NS		(2 * NSEC_PER_SEC)
 #define PAIRS		20000
-#define MAX_ROUNDS	(1 << 20)
+#define MAX_ROUNDS	1000000
 
 /* What a run of the program tells. A round is a lock, some work and an unlock. */
 struct result {
@@ -178,8 +178,10 @@ int main(int argc, char *argv[])
 	setlinebuf(stdout);
 	if (!setup_cpus())
 		fail("two CPUs are needed");
-	printf("work                              rounds  p99     longest   CPU  hog waits  mutex\n");
-	printf("  us  hints                        per s  us           us     %%         ms     ns\n");
+	printf("%4s  %-26s %8s %8s %8s %6s %9s %8s\n", "work", "hints", "rounds", "p99",
+	       "longest", "CPU", "hog waits", "mutex");
+	printf("%4s  %-26s %8s %8s %8s %6s %9s %8s\n", "us", "", "per s", "us", "us", "%", "ms",
+	       "ns");
 	for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		measure("none", NULL, lengths[i]);
 		measure_hint(lengths[i]);
