@@ -143,12 +143,13 @@ struct bpf_sched_ops {
 	 * cgroup.
 	 *
 	 * Return: < 0: the slice and its protection last until the next tick,
-	 * when the hook is called again. Rejected if the slice, the negative lag or
-	 * the lag of the task that is next in line would exceed max_slice_ns, for
-	 * a custom slice, and if a kernel thread is next in line or woke during
-	 * the slice. > 0: the slice ends. Rejected in the first 0.1 ms. An extended
-	 * slice is a long one: wakees with a shorter slice preempt, unless
-	 * @cfs_check_preempt_wakeup refuses.
+	 * when the hook is called again. Rejected if max_slice_ns would be
+	 * exceeded by the slice, by the negative lag, or by the extensions of all
+	 * tasks until those that wait were served; for a custom slice; and if a
+	 * kernel thread is next in line or woke during the slice. > 0: the slice
+	 * ends. Rejected in the first 0.1 ms. An extended slice is a long one:
+	 * wakees with a shorter slice preempt, unless @cfs_check_preempt_wakeup
+	 * refuses.
 	 */
 	int (*cfs_check_preempt_tick)(struct sched_entity *curr, unsigned long delta_exec,
 				      struct cgroup *cgrp);

@@ -27,6 +27,21 @@ struct tick_run {
 
 static DEFINE_PER_CPU(struct tick_run, runs);
 
+/**
+ * struct extend_round - extensions on a CPU until all that waited were served
+ * @vruntime: V at the last extension; the round ends when all that wait are beyond it
+ * @ns: for how long slices were extended
+ *
+ * EEVDF bounds lag by the slices that it knows when it picks. Entities that are
+ * extended one after the other would pass over one that waits, again and again.
+ */
+struct extend_round {
+	u64 vruntime;
+	u64 ns;
+};
+
+static DEFINE_PER_CPU(struct extend_round, rounds);
+
 /* Return the record of the current run of @se, the donor's entity on @rq. */
 static struct tick_run *this_run(struct rq *rq, const struct sched_entity *se)
 {
@@ -87,17 +102,27 @@ static u64 extended_slice(const struct tick_call *call)
 
 /*
  * Return true if a slice that lasts until the next tick is too long: if it exceeds
- * max_slice_ns, or if then the negative lag does, which may be from slices before, or
- * the lag of the entity that is next in line, which waits for other extended slices too.
+ * max_slice_ns, or the negative lag does then, which may be from slices before, or all
+ * extended slices of this round do; or if it ends after the deadline that the next in
+ * line, which may have more weight, would have with a slice of max_slice_ns.
  */
 static bool is_too_long(const struct tick_call *call)
 {
-	u64 max = READ_ONCE(bpf_sched_max_slice_ns), avg = avg_vruntime(&call->rq->cfs);
+	struct rb_node *root = call->rq->cfs.tasks_timeline.rb_root.rb_node;
+	struct extend_round *round = per_cpu_ptr(&rounds, cpu_of(call->rq));
+	u64 max = READ_ONCE(bpf_sched_max_slice_ns);
 	const struct sched_entity *first = __pick_first_entity(&call->rq->cfs);
+	u64 avg = avg_vruntime(&call->rq->cfs);
+	struct sched_entity *se;
 
-	return extended_slice(call) > max ||
+	se = rb_entry_safe(root, struct sched_entity, run_node);
+	if (!se || !is_before(se->min_vruntime, round->vruntime) ||
+	    is_before(avg, round->vruntime))
+		round->ns = 0;
+
+	return extended_slice(call) > max || round->ns + TICK_NSEC > max ||
 	       is_before(avg + to_virtual(call->se, max), call->next_tick) ||
-	       (first && is_before(first->vruntime + to_virtual(first, max), avg));
+	       (first && is_before(first->vruntime + to_virtual(first, max), call->next_tick));
 }
 
 /* Return why a result is rejected, or BPF_SCHED_NR_REASONS. */
@@ -119,6 +144,7 @@ static enum bpf_sched_reason check_tick(const struct tick_call *call, int ret)
 /* Let the slice and its protection last until the next tick. */
 static void extend_slice(struct tick_call *call)
 {
+	struct extend_round *round = per_cpu_ptr(&rounds, cpu_of(call->rq));
 	struct sched_entity *se = call->se;
 
 	if (is_before(se->deadline, call->next_tick)) {
@@ -128,6 +154,8 @@ static void extend_slice(struct tick_call *call)
 	}
 	if (is_before(se->vprot, call->next_tick))
 		se->vprot = call->next_tick;
+	round->vruntime = avg_vruntime(&call->rq->cfs);
+	round->ns += TICK_NSEC;
 	this_run(call->rq, se)->extended = true;
 }
 
