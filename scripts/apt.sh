@@ -45,17 +45,20 @@ private_apt() {
 }
 
 # debian_root ROOT LIST [OPTION]...: make a root of the tools' release, with the packages
-# that LIST names, one a line. It appears when it is complete.
+# that LIST names, one a line. It appears when it is complete. The packages give the root a
+# date of years ago, at which the setup of another clone would remove it.
 debian_root() {
-	local root=$1 list=$2 tmp=$1.$$ sources=$1.$$.sources packages
+	local root=$1 list=$2 tmp=$1.$$ packages
 	shift 2
-	# shellcheck disable=SC2064 # expanded now: the variables are local
-	trap "rm -rf '$tmp' '$sources'" EXIT
+	# shellcheck disable=SC2064 # expanded now: the variable is local
+	trap "rm -rf '$tmp'" EXIT
+	mkdir -p "$tmp"
 	[ -x "$(command -v mmdebstrap)" ] || install_host_packages
 	packages=$(sed 's/#.*//' "$list" | tr -s ' \n' ',' | sed 's/^,//; s/,$//')
-	deb822 "$TOOLS_SUITE" "$TOOLS_SUITE-updates" >"$sources"
-	mmdebstrap --variant=minbase --mode=root --include="$packages" "$@" "$TOOLS_SUITE" "$tmp" "$sources"
-	inputs_done "$tmp/.packages" "$list"
+	deb822 "$TOOLS_SUITE" "$TOOLS_SUITE-updates" >"$tmp/sources"
+	mmdebstrap --variant=minbase --mode=root --include="$packages" "$@" "$TOOLS_SUITE" "$tmp/root" "$tmp/sources"
+	inputs_done "$tmp/root/.packages" "$list"
+	touch "$tmp/root"
 	rm -rf "$root"
-	mv "$tmp" "$root"
+	mv "$tmp/root" "$root"
 }
