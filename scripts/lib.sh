@@ -17,7 +17,8 @@ TOOLS_SUITE=trixie
 
 # Where the tools see the checkout and the caches. In the tools root the same for
 # every clone, so that compiler caches hit whatever path a clone has.
-if [ "$(cat "$BUILD/mode" 2>/dev/null)" = host ]; then
+# PACKAGES=FILE, in the environment, takes another root than that of the tools, by its packages.
+if [ "$(cat "$BUILD/mode" 2>/dev/null)" = host ] && [ -z "${PACKAGES:-}" ]; then
 	INSIDE=$TOP
 	INSIDE_CACHE=$CACHE
 else
@@ -115,4 +116,4 @@ inputs_done() {
 }
 
 # The tools root, by its packages: another clone, which has others, may be at work in its own.
-ROOT=$CACHE/root-$(inputs_hash "$TOP/scripts/packages" | cut -c1-12)
+ROOT=$CACHE/root-$(inputs_hash "$TOP/${PACKAGES:-scripts/packages}" | cut -c1-12)
