@@ -2,9 +2,9 @@
 # interruption; what they do is in scripts/. LINUX=path takes another kernel tree as
 # the base instead of Debian's package.
 
-.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug test-series test-others check series edit pull clean distclean
+.PHONY: help demo-says module-dir setup tree kernel kernel-off selftests vm demo bench bench-quick bench-loads eval eval-quick policy policy-file module deb deb-config rustdoc htmldocs test test-vm test-debug test-series test-others check series edit pull clean distclean
 .NOTPARALLEL:
-export LINUX T CONFIG BENCH SEED KERNEL
+export LINUX T CONFIG BENCH SEED KERNEL EVAL BLOCKS JOBS
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,6 +49,12 @@ bench-quick: selftests ## Compare policies with what stock can be set to; BENCH=
 
 bench-loads: selftests ## The same for longer, for narrower intervals
 	@scripts/loads
+
+eval: selftests ## Measure other people's loads under all settings; takes hours. E=NAME: one case; EVAL=host: here
+	@scripts/eval $(E)
+
+eval-quick: selftests ## The same with 3 short runs of each setting
+	@scripts/eval quick $(E)
 
 policy: policy-file selftests ## Compile a BPF policy of your own: make policy P=FILE.bpf.c
 	@scripts/policy "$(P)"

@@ -59,11 +59,11 @@ own_policy() {
 }
 
 spelling() {
-	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts | xargs -0 codespell -L parm,ratatui,lsit,lerned,statics'
+	"$TOP/scripts/inside" bash -c 'git -c safe.directory="*" ls-files -z README.md Documentation include kernel series tools scripts eval | xargs -0 codespell -L parm,ratatui,lsit,lerned,statics'
 }
 
 # Those that are sourced are looked at where they are; the kernel's own are not there.
 shell_scripts() {
-	"$TOP/scripts/inside" bash -c 'grep -lE "^#!/(usr/bin/env |bin/)(ba)?sh" scripts/* scripts/deb-guest/* .ci/run \
+	"$TOP/scripts/inside" bash -c 'grep -lE "^#!/(usr/bin/env |bin/)(ba)?sh" scripts/* scripts/deb-guest/* eval/*/run .ci/run \
 		tools/testing/selftests/sched_bpf/*.sh sched-bpf/tests/*.sh 2>/dev/null | xargs shellcheck -x -S warning'
 }
