@@ -54,6 +54,13 @@ percentiles() {
 		}'
 }
 
+# histogram FILE: the latencies in cyclictest's histogram, one a line. Its lines are a latency
+# and how often each thread had it.
+histogram() {
+	awk '/^[0-9]/ { for (i = 2; i <= NF; i++) for (n = $i + 0; n > 0; n--) print $1 + 0 }
+		/^# Histogram Overflows:/ { for (i = 4; i <= NF; i++) for (n = $i + 0; n > 0; n--) print 50000 }' "$1"
+}
+
 # stress_rate STRESSOR FILE: the operations a second that stress-ng says in FILE.
 stress_rate() {
 	awk -v name="$1" '/metrc:/ && $4 == name && NF >= 10 && !found { print $9; found = 1 } END { exit !found }' "$2" || cat "$2" >&2
