@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Set the slice of all threads of a cgroup from user space, for comparison with a policy that
- * the kernel calls.
+ * Set the slice of all threads of a cgroup from user space, or make them SCHED_BATCH, for
+ * comparison with a policy that the kernel calls.
  *
- *	slice-daemon CGROUP SLICE_US [PERIOD_MS]
+ *	slice-daemon CGROUP SLICE_US|batch [PERIOD_MS]
  *
  * The daemon reads cgroup.threads every PERIOD_MS (10 by default) and calls sched_setattr()
  * for each thread that it has not seen in the period before and that has not inherited the
- * slice. SIGTERM or SIGINT resets the slices and ends it; it then prints its own CPU time,
- * the length of its run, and how many slices it has set.
+ * setting. SIGTERM or SIGINT resets the threads and ends it; it then prints its own CPU time,
+ * the length of its run, and how many threads it has set.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -44,6 +44,7 @@ static volatile sig_atomic_t stop;
 static uint32_t seen[PID_MAX];	/* the last scan that found this thread */
 static uint32_t scan = 1;	/* 0 is no scan */
 static unsigned long nr_set;
+static int batch;		/* set SCHED_BATCH instead of a slice */
 
 static void on_signal(int sig)
 {
@@ -57,9 +58,13 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Set the slice of a fair thread; 0 resets it to the default. A thread that has ended is no error. */
-static void set_slice(int tid, uint64_t slice_ns)
+/*
+ * Set a fair thread: its slice, where 0 resets it to the default, or its policy, where 0 resets
+ * that. A thread that has ended is no error.
+ */
+static void set_thread(int tid, uint64_t slice_ns)
 {
+	uint32_t policy = batch && slice_ns ? SCHED_BATCH : SCHED_OTHER;
 	struct attr attr = { 0 };
 
 	if (syscall(SYS_sched_getattr, tid, &attr, sizeof(attr), 0)) {
@@ -67,11 +72,16 @@ static void set_slice(int tid, uint64_t slice_ns)
 			die("sched_getattr");
 		return;
 	}
-	if ((attr.policy != SCHED_OTHER && attr.policy != SCHED_BATCH) || attr.runtime == slice_ns)
+	if (attr.policy != SCHED_OTHER && attr.policy != SCHED_BATCH)
+		return;
+	if (batch ? attr.policy == policy : attr.runtime == slice_ns)
 		return;
 
 	attr.size = sizeof(attr);
-	attr.runtime = slice_ns;
+	if (batch)
+		attr.policy = policy;
+	else
+		attr.runtime = slice_ns;
 	if (syscall(SYS_sched_setattr, tid, &attr, 0)) {
 		if (errno != ESRCH)
 			die("sched_setattr");
@@ -104,7 +114,7 @@ static char *read_all(int fd)
 	return text;
 }
 
-/* Set the slice of the threads that @fd names, of new ones only unless @all. */
+/* Set the threads that @fd names, of new ones only unless @all. */
 static void scan_threads(int fd, uint64_t slice_ns, int all)
 {
 	char *at = read_all(fd), *end;
@@ -116,7 +126,7 @@ static void scan_threads(int fd, uint64_t slice_ns, int all)
 		if (tid <= 0 || tid >= PID_MAX)
 			continue;
 		if (all || seen[tid] != scan - 1)
-			set_slice(tid, slice_ns);
+			set_thread(tid, slice_ns);
 		seen[tid] = scan;
 	}
 }
@@ -137,9 +147,12 @@ int main(int argc, char **argv)
 	char path[4096];
 	int fd;
 
+	batch = argc > 2 && !strcmp(argv[2], "batch");
+	if (batch)
+		slice_us = MIN_SLICE_US;
 	if (argc < 3 || argc > 4 || slice_us < MIN_SLICE_US || slice_us > MAX_SLICE_US ||
 	    period_ms < 1 || period_ms > 1000) {
-		fprintf(stderr, "usage: slice-daemon CGROUP SLICE_US [PERIOD_MS]\n");
+		fprintf(stderr, "usage: slice-daemon CGROUP SLICE_US|batch [PERIOD_MS]\n");
 		return 2;
 	}
 	snprintf(path, sizeof(path), "%s/cgroup.threads", argv[1]);
