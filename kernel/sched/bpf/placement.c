@@ -167,7 +167,7 @@ static __always_inline bool call_migrate(const struct bpf_sched_ops *ops, struct
 	reason = check_migrate(call, ret, shadow);
 	if (reason != BPF_SCHED_NR_REASONS)
 		return bpf_sched_reject(ops, hook, reason, ret);
-	if (!bpf_sched_apply(ops, hook, call->hot != (ret < 0)))
+	if (!bpf_sched_apply(ops, hook, ret < 0 ? !call->hot : call->hot))
 		return false;
 
 	call->hot = ret < 0;

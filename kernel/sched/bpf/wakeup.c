@@ -54,11 +54,13 @@ static __always_inline bool call_wakeup(const struct bpf_sched_ops *ops, struct 
 	struct task_struct *curr = call->rq->donor;
 	int ret;
 
-	ret = bpf_sched_call_op(ops, cfs_check_preempt_wakeup, curr, call->p, call->wake_flags, cgrp);
+	ret = bpf_sched_call_op(ops, cfs_check_preempt_wakeup, curr, call->p, call->wake_flags,
+				cgrp);
 	if (ret)
 		return set_action(call, ops, BPF_SCHED_HOOK(cfs_check_preempt_wakeup), ret);
 
-	ret = bpf_sched_call_op(ops, cfs_wakeup_preempt_entity, &curr->se, &call->p->se, cgrp);
+	ret = bpf_sched_call_op(ops, cfs_wakeup_preempt_entity, &curr->se, &call->p->se,
+				cgrp);
 	if (ret)
 		return set_action(call, ops, BPF_SCHED_HOOK(cfs_wakeup_preempt_entity), ret);
 
