@@ -655,7 +655,8 @@ static void note(unsigned int policy, const struct deviation_of *d)
 
 	found->policies[policy].tried++;
 	found->policies[policy].failed += d->us > d->allowed;
-	if (!worst->scenario || d->us - d->allowed > worst->us - worst->allowed)
+	/* Where no share is judged there is nothing to compare. */
+	if (d->allowed && (!worst->scenario || d->us - d->allowed > worst->us - worst->allowed))
 		*worst = *d;
 }
 
