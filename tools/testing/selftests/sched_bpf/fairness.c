@@ -89,7 +89,7 @@ static const struct policy_attr {
 #define NR_POLICIES	ARRAY_SIZE(policies)
 #define NR_SOME		2
 
-static bool is_tried(unsigned int scenario, bool randomly, unsigned int policy)
+static bool is_tried(unsigned int scenario, bool randomly, bool weighted, unsigned int policy)
 {
 	const char *env = getenv("SCHED_BPF_ORACLE");
 	unsigned int first = NR_SOME * scenario % (NR_POLICIES - NR_KEEP);
@@ -97,7 +97,7 @@ static bool is_tried(unsigned int scenario, bool randomly, unsigned int policy)
 	if (env)
 		return !strcmp(env, "full") || !strcmp(env, policies[policy].name);
 	if (policy < NR_KEEP)
-		return policy == scenario % NR_KEEP;
+		return policy == scenario % NR_KEEP || (weighted && policy == KEEP_ALL);
 	if (randomly && policies[policy].mode == RANDOM)
 		return true;
 	policy -= NR_KEEP;
@@ -201,6 +201,7 @@ FIXTURE_VARIANT(fairness) {
 	bool no_waker;		/* see start_waker() */
 	bool everywhere;	/* policies have opinions of both CPUs */
 	bool randomly;		/* random answers are one of the policies tried */
+	bool weighted;		/* keeping all is: light tasks may pass over a heavy one */
 	bool autogroup;		/* the tasks of the root are in one of their own */
 };
 
@@ -288,6 +289,7 @@ SCENARIO(nice,
 /* What is little for those who are kept is much for who waits. */
 SCENARIO(heavy,
 	.rows = { { .nr = 1, .load.nice = -5 }, { .nr = 6, .load.nice = 5 } },
+	.weighted = true,
 );
 
 /*
@@ -727,7 +729,7 @@ TEST_F_TIMEOUT(fairness, service, 900)
 	stop_loads(self->loads, MAX_TASKS + 1);
 
 	for (p = 0; p < NR_POLICIES; p++) {
-		if (is_tried(scenario, variant->randomly, p))
+		if (is_tried(scenario, variant->randomly, variant->weighted, p))
 			try_policy(_metadata, self, p);
 	}
 }
