@@ -120,7 +120,8 @@ TEST_F(bounds, do_not_preempt_ends)
 	sleep_ms(PHASE_MS);
 	TH_LOG("longest wait %lu us at a bound of %lu us, %lu rounds",
 	       sleeper.stats->max_gap_ns / 1000, bound / 1000, sleeper.stats->rounds);
-	EXPECT_GT(sleeper.stats->max_gap_ns, bound / 2);
+	/* A hog that was ahead when the sleeper woke is extended for less. */
+	EXPECT_GT(sleeper.stats->max_gap_ns, bound / 5);
 	EXPECT_LT(sleeper.stats->max_gap_ns, 3 * bound);
 	EXPECT_GT(sleeper.stats->rounds, PHASE_MS / 50 / 3);
 	ASSERT_EQ(0, read_counters("answer_all", TICK, &c));
