@@ -251,7 +251,7 @@ TEST_F(wakeup, positive_preempts)
 	do {
 		e = MEASURE(self->map, wakeup_calls + self->skel->bss->entity_calls,
 			    late_rounds());
-		} while ((3 * e.with > 2 * e.before || 3 * e.with > 2 * e.after) && --tries);
+	} while ((3 * e.with > 2 * e.before || 3 * e.with > 2 * e.after) && --tries);
 
 	EXPECT_GT(tries, 0);
 }
