@@ -483,25 +483,45 @@ uint32_t map_id(const struct bpf_map *map)
 	return bpf_map_get_info_by_fd(bpf_map__fd(map), &info, &len) ? 0 : info.id;
 }
 
-int count_links(const struct bpf_map *map)
+bool walk_links(bool (*seen)(int fd, const struct bpf_link_info *info, void *arg), void *arg)
 {
-	uint32_t map_of_links = map_id(map);
 	__u32 id = 0, len;
-	int fd, n = 0;
+	bool ret = false;
+	int fd;
 
-	while (!bpf_link_get_next_id(id, &id)) {
+	while (!ret && !bpf_link_get_next_id(id, &id)) {
 		struct bpf_link_info info = {};
 
 		len = sizeof(info);
 		fd = bpf_link_get_fd_by_id(id);
 		if (fd < 0)
 			continue;
-		if (!bpf_link_get_info_by_fd(fd, &info, &len))
-			n += info.type == BPF_LINK_TYPE_STRUCT_OPS &&
-			     info.struct_ops.map_id == map_of_links;
+		ret = !bpf_link_get_info_by_fd(fd, &info, &len) &&
+		      info.type == BPF_LINK_TYPE_STRUCT_OPS && seen(fd, &info, arg);
 		close(fd);
 	}
-	return n;
+	return ret;
+}
+
+struct links_of_map {
+	uint32_t map;
+	int nr;
+};
+
+static bool count_link(int fd, const struct bpf_link_info *info, void *arg)
+{
+	struct links_of_map *links = arg;
+
+	links->nr += info->struct_ops.map_id == links->map;
+	return false;
+}
+
+int count_links(const struct bpf_map *map)
+{
+	struct links_of_map links = { .map = map_id(map) };
+
+	walk_links(count_link, &links);
+	return links.nr;
 }
 
 int wait_for_links(const struct bpf_map *map, int nr)

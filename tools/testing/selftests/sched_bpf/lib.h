@@ -137,6 +137,10 @@ struct bpf_link *attach_to(const struct bpf_map *map, const char *cgroup);
 int query_maps(int cgroup_fd, uint32_t flags, uint32_t *ids, int max, uint64_t *revision);
 uint32_t map_id(const struct bpf_map *map);
 
+/* Call @seen for each link of a struct_ops map until it returns true. */
+struct bpf_link_info;
+bool walk_links(bool (*seen)(int fd, const struct bpf_link_info *info, void *arg), void *arg);
+
 /* The number of links by which a map is attached; wait a while until it is @nr. */
 int count_links(const struct bpf_map *map);
 int wait_for_links(const struct bpf_map *map, int nr);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -16,33 +15,33 @@ const char * const hook_names[NR_HOOKS] = {
 	"cfs_slice", "cfs_select_cpu", "cfs_can_migrate",
 };
 
-/* Call @seen for the text of each policy until it returns true. */
-static bool walk_links(bool (*seen)(const char *text, void *arg), void *arg)
+typedef bool (*seen_fn)(const char *text, void *arg);
+
+struct text_walk {
+	seen_fn seen;
+	void *arg;
+};
+
+static bool see_fdinfo(int fd, const struct bpf_link_info *info, void *arg)
 {
+	const struct text_walk *walk = arg;
 	static char text[8192];
-	__u32 id = 0, len;
-	bool ret = false;
 	char path[64];
-	int fd;
 
-	while (!ret && !bpf_link_get_next_id(id, &id)) {
-		struct bpf_link_info info = {};
-
-		len = sizeof(info);
-		fd = bpf_link_get_fd_by_id(id);
-		if (fd < 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-		ret = !bpf_link_get_info_by_fd(fd, &info, &len) &&
-		      info.type == BPF_LINK_TYPE_STRUCT_OPS &&
-		      !read_file(path, text, sizeof(text)) &&
-		      strstr(text, "\npolicy:\t") && seen(text, arg);
-		close(fd);
-	}
-	return ret;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return !read_file(path, text, sizeof(text)) && strstr(text, "\npolicy:\t") &&
+	       walk->seen(text, walk->arg);
 }
 
-static bool walk_modules(bool (*seen)(const char *text, void *arg), void *arg)
+/* Call @seen for the text of each policy until it returns true. */
+static bool walk_policies(seen_fn seen, void *arg)
+{
+	struct text_walk walk = { seen, arg };
+
+	return walk_links(see_fdinfo, &walk);
+}
+
+static bool walk_modules(seen_fn seen, void *arg)
 {
 	static char buf[65536], text[8192];
 	char *block, *end;
@@ -164,7 +163,7 @@ int read_policy(const char *name, struct policy *p)
 {
 	struct search search = { .name = name };
 
-	if (!walk_links(see_policy, &search))
+	if (!walk_policies(see_policy, &search))
 		walk_modules(see_policy, &search);
 	*p = search.policy;
 	return search.found ? 0 : -ENOENT;
@@ -174,7 +173,7 @@ int read_counters(const char *name, const char *hook, struct counters *c)
 {
 	struct search search = { .name = name, .hook = hook };
 
-	if (!walk_links(see_counters, &search))
+	if (!walk_policies(see_counters, &search))
 		walk_modules(see_counters, &search);
 	*c = search.counters;
 	return search.found ? 0 : -ENOENT;
@@ -191,7 +190,7 @@ int count_policies(const char *name)
 {
 	struct search search = { .name = name };
 
-	walk_links(see_each, &search);
+	walk_policies(see_each, &search);
 	walk_modules(see_each, &search);
 	return search.found;
 }
